@@ -38,6 +38,7 @@ class RecordingRow:
         n_events: Number of events found.
         notes: What a reader should know, such as silence or clipping.
         extra: Further metadata of the recorder, as text.
+        time_expansion: How many times slower than it was recorded the file plays; 1 for most.
     """
 
     recording: str
@@ -58,8 +59,18 @@ class RecordingRow:
     n_events: int = 0
     notes: tuple[str, ...] = ()
     extra: Mapping[str, str] = field(default_factory=ReadOnlyDict, hash=False)
+    time_expansion: float = 1.0
 
     __repr__ = short_repr
+
+    @property
+    def recorded_s(self) -> float:
+        """Seconds that the recording took, which a file that plays slower does not tell.
+
+        >>> RecordingRow(recording="bat.wav", duration_s=50.0, time_expansion=10.0).recorded_s
+        5.0
+        """
+        return (self.duration_s or 0.0) / self.time_expansion
 
     @property
     def was_read(self) -> bool:

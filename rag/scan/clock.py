@@ -110,20 +110,21 @@ class Clocks:
         """Skip a recording that has no share in the part of the day that is scanned."""
         if found.skipped or not part.needs_clock:
             return found
-        starts_at = self.of(found.path).starts_at
+        metadata = self.of(found.path)
+        starts_at, expansion = metadata.starts_at, metadata.time_expansion
         if starts_at is None:
             return replace(
                 found,
                 skipped="nothing says when it was recorded, and --between asks for a part of the "
                 "day; give --time-pattern or --recordings",
             )
-        if part.spans(starts_at, _MOMENT_S):
+        if part.spans(starts_at, _MOMENT_S, time_expansion=expansion):
             return found  # whatever its length
         try:
             duration_s = probe_isolated(found.path, limits=ANY_LENGTH).duration_s
         except AudioError:
             return found  # its row will say why
-        if not part.spans(starts_at, duration_s):
+        if not part.spans(starts_at, duration_s, time_expansion=expansion):
             return replace(found, skipped=part.why_outside(duration_s))
         return found
 

@@ -127,7 +127,9 @@ def _effort(
     row: RecordingRow, part: ScanPart, by: Sequence[str]
 ) -> list[tuple[tuple[str, ...], float]]:
     """Return seconds that were scanned of a recording, by values."""
-    spans = part.spans(row.starts_at, row.duration_s or 0.0)
+    expansion = row.time_expansion
+    spans = part.spans(row.starts_at, row.duration_s or 0.0, time_expansion=expansion)
+    spans = [(start_s / expansion, end_s / expansion) for start_s, end_s in spans]
     if row.starts_at is None or not {"hour", "date"} & set(by):
         total = sum(end_s - start_s for start_s, end_s in spans)
         return [(_values(row, row.starts_at, by), total)] if total else []
@@ -163,4 +165,4 @@ def _moment(event: Event, row: RecordingRow) -> datetime | None:
         return None
     if event.starts_at is not None and row.starts_at.tzinfo is not None:
         return event.starts_at.astimezone(row.starts_at.tzinfo)
-    return row.starts_at + timedelta(seconds=event.start_s)
+    return row.starts_at + timedelta(seconds=event.start_s / row.time_expansion)

@@ -60,10 +60,10 @@ def evaluate_scan(
     found.select(labels=labels)
     given = [reference] if isinstance(reference, str | os.PathLike) else list(reference)
     part = scanned_part(found)
+    read = {row.recording: row for row in found.recordings if row.was_read}
     spans = {
-        row.recording: part.spans(row.starts_at, row.duration_s or 0.0)
-        for row in found.recordings
-        if row.was_read
+        name: part.spans(row.starts_at, row.duration_s or 0.0, time_expansion=row.time_expansion)
+        for name, row in read.items()
     }
     spans = {name: own for name, own in spans.items() if own}
     lengths = {name: own[-1][1] for name, own in spans.items()}
@@ -107,9 +107,13 @@ def evaluate_scan(
         )
         for metric in dict.fromkeys(metrics)
     ]
+    seconds = {name: sum(end_s - start_s for start_s, end_s in own) for name, own in spans.items()}
+    recorded_s = sum(own_s / read[name].time_expansion for name, own_s in seconds.items())
     if part != ScanPart() and not n_given:
-        hours = sum(end_s - start_s for own in spans.values() for start_s, end_s in own) / 3600
-        evaluated = [replace(one, hours=hours) for one in evaluated]
+        evaluated = [replace(one, hours=recorded_s / 3600) for one in evaluated]
+    elif recorded_s != sum(seconds.values()):
+        share = recorded_s / sum(seconds.values())
+        evaluated = [replace(one, hours=one.hours * share) for one in evaluated]
     return [replace(one, notes=(*one.notes, *notes)) for one in evaluated]
 
 

@@ -120,9 +120,11 @@ class Events(Sequence[Event]):
 
     @property
     def hours(self) -> float:
-        """Hours of audio that were scanned, with copies counted once."""
-        read = (row for row in self.recordings if row.was_read)
-        return sum(row.duration_s or 0.0 for row in read) / 3600
+        """Hours that were scanned, in which they were recorded, with copies counted once."""
+        scanned_s = self.scan.get("counts", {}).get("scanned_s")
+        if scanned_s is not None:
+            return float(scanned_s) / 3600
+        return sum(row.recorded_s for row in self.recordings if row.was_read) / 3600
 
     @property
     def failed(self) -> tuple[RecordingRow, ...]:

@@ -206,7 +206,9 @@ def write_events_page(
         wholes.append(draw(0.0, row.duration_s))
         strips += [draw(start_s, STRIP_S) for start_s in busiest[row.recording]]
     scanned = _scanned(recordings, part or ScanPart())
-    scanned_s = sum(end_s - start_s for _, spans in scanned for start_s, end_s in spans)
+    scanned_s = sum(
+        (end_s - start_s) / row.time_expansion for row, spans in scanned for start_s, end_s in spans
+    )
     doubtful = [event for event in events if _is_doubtful(event, thresholds)]
     try:
         page.write(
@@ -285,7 +287,8 @@ def clock(row: RecordingRow, second: float) -> str:
     '1:02:05'
     """
     if row.starts_at is not None:
-        return f"{row.starts_at + timedelta(seconds=second):%H:%M:%S}"
+        moment = row.starts_at + timedelta(seconds=second / row.time_expansion)
+        return f"{moment:%H:%M:%S}"
     return whole_clock(second)
 
 
@@ -355,7 +358,10 @@ def _scanned(
 ) -> list[tuple[RecordingRow, list[tuple[float, float]]]]:
     """Return the recordings that were scanned, each with the stretches that were."""
     return [
-        (row, part.spans(row.starts_at, row.duration_s or 0.0))
+        (
+            row,
+            part.spans(row.starts_at, row.duration_s or 0.0, time_expansion=row.time_expansion),
+        )
         for row in recordings
         if row.was_read
     ]
@@ -391,7 +397,8 @@ def _hours(
         if row.starts_at is None:
             continue
         sites[row.recording] = row.site
-        for hour, seconds in hours_of(spans, row.starts_at).items():
+        by_hour = hours_of(spans, row.starts_at, time_expansion=row.time_expansion)
+        for hour, seconds in by_hour.items():
             if hour is not None:
                 effort[row.site][hour] += seconds / 3600
     counts: dict[str, Counter[int]] = defaultdict(Counter)

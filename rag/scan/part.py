@@ -91,12 +91,15 @@ class ScanPart:
             return f"ends at {end}, before {first}, from where on is scanned"
         return "lies outside of the part of the day that is scanned"
 
-    def spans(self, starts_at: datetime | None, duration_s: float) -> list[tuple[float, float]]:
+    def spans(
+        self, starts_at: datetime | None, duration_s: float, *, time_expansion: float = 1.0
+    ) -> list[tuple[float, float]]:
         """Return the stretches of a recording that belong to it.
 
         Args:
             starts_at: When the recording begins; ``None`` if unknown.
             duration_s: Its length, in seconds.
+            time_expansion: How many times slower than it was recorded it plays.
 
         Returns:
             Beginnings and ends in seconds, in order; none for a recording without a time where the
@@ -114,14 +117,14 @@ class ScanPart:
         # A stretch over midnight may have begun the day before.
         day = datetime.combine(starts_at.date(), time()) - timedelta(days=1)
         began = starts_at.replace(tzinfo=None)
-        while (day - began).total_seconds() < last:
+        while (day - began).total_seconds() * time_expansion < last:
             start = datetime.combine(day.date(), self.from_clock)
             end = datetime.combine(day.date(), self.to_clock)
             if end <= start:
                 end += timedelta(days=1)
             span = (
-                max(first, (start - began).total_seconds()),
-                min(last, (end - began).total_seconds()),
+                max(first, (start - began).total_seconds() * time_expansion),
+                min(last, (end - began).total_seconds() * time_expansion),
             )
             if span[0] < span[1]:
                 found.append(span)
@@ -130,22 +133,27 @@ class ScanPart:
 
 
 def hours_of(
-    spans: list[tuple[float, float]], starts_at: datetime | None
+    spans: list[tuple[float, float]],
+    starts_at: datetime | None,
+    *,
+    time_expansion: float = 1.0,
 ) -> dict[int | None, float]:
     """Return how many seconds of stretches fall in each hour of the day.
 
     Args:
         spans: Stretches of a recording, in seconds.
         starts_at: When it begins; ``None`` if unknown.
+        time_expansion: How many times slower than it was recorded it plays.
 
     Returns:
-        Seconds by hour, 0 to 23; under ``None`` where the time is unknown.
+        Seconds in which it was recorded by hour, 0 to 23; under ``None`` where the time is unknown.
 
     >>> hours_of([(0.0, 5400.0)], datetime(2026, 5, 3, 4, 30))
     {4: 1800.0, 5: 3600.0}
     """
     found: dict[int | None, float] = {}
-    for start_s, end_s in spans:
+    for span in spans:
+        start_s, end_s = (second / time_expansion for second in span)
         if starts_at is None:
             found[None] = found.get(None, 0.0) + end_s - start_s
             continue

@@ -237,7 +237,7 @@ class Scanning:
         if detectors is None:
             raise RuntimeError("nothing was fitted: call fit first")
         duration_s = one.kept.duration_s or 0.0
-        spans = self.part.spans(row.starts_at, duration_s)
+        spans = self.part.spans(row.starts_at, duration_s, time_expansion=row.time_expansion)
         if not spans and duration_s:
             return replace(row, status="skipped", reason=self.part.why_outside(duration_s)), ()
         try:
@@ -258,7 +258,7 @@ class Scanning:
         for label, scores in zip(found.labels, found.scores, strict=True):
             best = float(scores.max(initial=-np.inf))
             self._highest[label] = max(self._highest.get(label, -np.inf), best)
-        self._scanned_s += sum(end_s - start_s for start_s, end_s in spans)
+        self._scanned_s += sum(end_s - start_s for start_s, end_s in spans) / row.time_expansion
         self._n_own_gaps += marked is not None and marked.complete_until_s > 0
         notes = row.notes
         if duration_s * self.slow < found.window_s:
@@ -359,6 +359,7 @@ class Scanning:
             n_steps=kept.n_steps,
             notes=tuple([*self._audio_notes(kept), *kept.notes, *metadata.notes]),
             extra=metadata.extra,
+            time_expansion=metadata.time_expansion,
         )
 
     def _audio_notes(self, kept: KeptRecording) -> Iterable[str]:

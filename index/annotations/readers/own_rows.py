@@ -30,7 +30,7 @@ NOTE_SEPARATOR: Final = " | "
 """Stands between the notes of a recording in one cell."""
 _FLOATS: Final = frozenset(
     {"start_s", "end_s", "score", "margin", "probability", "latitude", "longitude", "similarity"}
-    | {"low_hz", "high_hz", "duration_s"}
+    | {"low_hz", "high_hz", "duration_s", "time_expansion"}
 )
 _INTEGERS: Final = frozenset(
     {"n_reviewed", "sample_rate", "channels", "bytes", "n_steps", "n_events"}
@@ -75,7 +75,10 @@ def read_recordings(path: PathLike) -> list[RecordingRow]:
                 f"{where}: status is {quoted(values['status'])}; expected one of "
                 f"{', '.join(_STATUSES)}"
             )
-        return RecordingRow(**{**values, "n_events": values["n_events"] or 0})
+        filled = {"n_events": values["n_events"] or 0}
+        # Tables of earlier releases do not have it.
+        filled["time_expansion"] = values["time_expansion"] or 1.0
+        return RecordingRow(**{**values, **filled})
 
     needs = ("recording", "status", "n_events")
     return list(_read(Path(path), "recordings", RECORDING_COLUMNS, needs, make))

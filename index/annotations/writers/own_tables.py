@@ -189,6 +189,8 @@ def _csv_cell(name: str, value: Any) -> str:
         return number(value, 6)
     if name in _HERTZ:
         return number(value, 1)
+    if name == "time_expansion":
+        return f"{value:g}"
     if isinstance(value, datetime):
         return moment(value)
     if isinstance(value, int):

@@ -19,7 +19,7 @@ EVENT_COLUMNS: Final = (
 RECORDING_COLUMNS: Final = (
     *("recording", "sha256", "status", "reason", "duration_s", "sample_rate", "channels", "bytes"),
     *("starts_at", "time_source", "site", "latitude", "longitude", "device", "n_steps"),
-    *("n_events", "notes", "extra"),
+    *("n_events", "notes", "extra", "time_expansion"),
 )
 EXAMPLE_COLUMNS: Final = (
     *("recording", "start_s", "end_s", "label", "polarity", "score", "low_hz", "high_hz"),

@@ -299,7 +299,7 @@ class Fitting:
         except (OSError, ScanError):
             gathered.unread.append(row.recording)
             return
-        spans = self._part.spans(row.starts_at, duration_s)
+        spans = self._part.spans(row.starts_at, duration_s, time_expansion=row.time_expansion)
 
         def is_inside(start_s: float, end_s: float) -> bool:
             middle = (start_s + end_s) / 2

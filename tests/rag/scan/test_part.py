@@ -97,6 +97,26 @@ def test_density_counts_effort_where_nothing_was_heard() -> None:
     }
 
 
+def test_density_of_expanded_recordings_counts_the_time_that_they_took() -> None:
+    # A file of an hour and a half that plays ten times slower took nine minutes.
+    found = events_of(
+        [("a.wav", 10.0), ("a.wav", 4000.0)],
+        a={"site": "cave", "starts_at": EVENING.replace(minute=55), "time_expansion": 10.0},
+    )
+    assert found.hours == pytest.approx(0.15)
+    rows = {row.values: (row.n_events, row.hours, row.per_hour) for row in count_density(found)}
+    assert rows == {
+        ("cave", "20"): (1, 0.0833, 12.0),
+        ("cave", "21"): (1, 0.0667, 15.0),
+    }
+    (by_site,) = count_density(found, ("site",))
+    assert (by_site.hours, by_site.per_hour) == (0.15, 13.333)
+    start = EVENING.replace(minute=55)
+    part = ScanPart.between("21:00-22:00")
+    assert part.spans(start, 5400, time_expansion=10.0) == [(3000, 5400)]
+    assert hours_of([(0, 5400)], start, time_expansion=10.0) == {20: 300.0, 21: 240.0}
+
+
 def test_density_of_unknown_times_is_told_apart() -> None:
     rows = count_density(events_of([("a.wav", 10.0)], a={}))
     assert [(row.values, row.n_events, row.hours) for row in rows] == [(("", ""), 1, 1.5)]

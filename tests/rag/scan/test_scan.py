@@ -19,7 +19,13 @@ from earful.index.annotations import Event, RecordingRow, read_events, write_eve
 from earful.index.recordings import Hearing
 from earful.model.audio import stream_blocks
 from earful.model.audio.recorders import RecorderOptions
-from earful.rag.scan import ScanPart, ScanProgress
+from earful.rag.scan import (
+    ScanPart,
+    ScanProgress,
+    count_density,
+    evaluate_scan,
+    write_scan_page,
+)
 from tests.support.step_stores import files
 from tests.support.tone_recordings import Beep, ToneSteps, every, record, write_table, write_track
 
@@ -234,6 +240,41 @@ def test_slowed_recordings_keep_the_times_of_the_file(
         abs(event.start_s - start_s) < 0.08
         for event, (start_s, _, _) in zip(events, slow, strict=True)
     )
+
+
+def test_effort_is_the_time_that_recordings_took(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    record(Path("B_20260503_235900.wav"), 60, WRENS)
+    write_table(Path("calls.csv"), [("B_20260503_235900.wav", *beep) for beep in WRENS[:5]])
+    plain = earful.scan(".", examples="calls.csv", embedder=ToneSteps(), out="plain.scan")
+    # Heard four times slower, it still took a minute.
+    options = ScanOptions(hearing=Hearing(slow=4))
+    steps = ToneSteps()
+    slowed = earful.scan(
+        "B_20260503_235900.wav", examples="calls.csv", embedder=steps, options=options
+    )
+    assert plain.hours == slowed.hours == pytest.approx(1 / 60)
+    assert [row.hours for row in count_density(slowed)] == [pytest.approx(1 / 60, abs=1e-4)]
+    # A file that plays ten times slower than it was recorded took six seconds.
+    content = Path("B_20260503_235900.wav").read_bytes()
+    text = b"GUANO|Version:1.0\nTE:10\n"
+    body = content[8:] + b"guan" + len(text).to_bytes(4, "little") + text
+    Path("B_20260503_235900.wav").write_bytes(b"RIFF" + len(body).to_bytes(4, "little") + body)
+    expanded = earful.scan(
+        "B_20260503_235900.wav", examples="calls.csv", embedder=ToneSteps(), out="x"
+    )
+    assert expanded.hours == pytest.approx(6 / 3600)
+    (row,) = Events.open("x").recordings
+    assert (row.time_expansion, row.duration_s, row.recorded_s) == (10.0, 60.0, 6.0)
+    assert expanded.summaries[0].per_hour == pytest.approx(8 / 6 * 3600, rel=1e-3)
+    (rate,) = count_density(Events.open("x"), ("site",))
+    assert rate.per_hour == pytest.approx(8 / 6 * 3600, rel=0.05)
+    write_scan_page(Events.open("x"), Path("page.html"))
+    assert "<p>6.0 s of audio." in Path("page.html").read_text()
+    (found,) = evaluate_scan(Events.open("x"), "calls.csv")
+    assert found.hours == pytest.approx(6 / 3600)
 
 
 def test_what_does_not_fit_is_refused(night: Path, tmp_path: Path) -> None:

@@ -34,7 +34,8 @@ def padding(seconds: float, level: float, seed: int) -> Samples:
 def shipped(path: Path) -> Samples:
     clip = load_audio(path, sample_rate=RATE)
     loud = np.flatnonzero(np.abs(clip.samples) > 0.1 * np.abs(clip.samples).max())
-    return clip.samples[loud[0] : loud[-1] + 1] / np.abs(clip.samples).max()
+    own: Samples = clip.samples[loud[0] : loud[-1] + 1] / np.abs(clip.samples).max()
+    return own
 
 
 @pytest.mark.parametrize("level", [0.0, 0.003, 0.01])
