@@ -10,43 +10,45 @@ let count = 0;
  * @param {Object} options
  * @param {string[]} options.labels
  * @param {(label: string) => void} options.onPick Enter, or a click on a label
+ * @param {() => void} [options.onEmpty] Enter in an empty field; without it that takes the first label
  * @param {string} [options.name] its name for screen readers
  * @param {boolean} [options.fresh] labels that are not in the list may be made; default true
  * @param {string} [options.hint] how to use it
  * @returns {{node: HTMLElement, input: HTMLInputElement}}
  */
-export function labelField({ labels, onPick, name = T.choice.label, fresh = true, hint = T.choice.hint }) {
+export function labelField({ labels, onPick, onEmpty, name = T.choice.label, fresh = true, hint = T.choice.hint }) {
   const id = `choice-${(count += 1)}`;
   const list = el("ul", { class: "options", role: "listbox", id, "aria-label": name });
   const input = el("input", {
     type: "text", role: "combobox", "aria-expanded": "true", "aria-controls": id, "aria-label": name, maxlength: "200",
-    autocomplete: "off", spellcheck: "false", on: { input: () => offer(0), keydown: key },
+    autocomplete: "off", spellcheck: "false", on: { input: () => { moved = false; offer(); }, keydown: key },
   });
-  let found = [], at = 0;
+  let found = [], at = 0, moved = false;
 
-  function offer(next) {
+  function offer(next = 0) {
     const typed = input.value.trim(), low = typed.toLowerCase();
     const starts = labels.filter((one) => one.toLowerCase().startsWith(low));
     found = [...starts, ...labels.filter((one) => !starts.includes(one) && one.toLowerCase().includes(low))].slice(0, 40);
     const known = labels.some((one) => one === typed);
     if (fresh && typed && !known) found.push(typed);
     at = Math.min(Math.max(next, 0), found.length - 1);
+    if (onEmpty && !typed && !moved) at = -1;
     refill(list, found.map((label, place) => el("li", {
       role: "option", id: `${id}-${place}`, "aria-selected": String(place === at),
       on: { pointerdown: (event) => event.preventDefault(), click: () => onPick(label) },
     }, labels.includes(label) ? label : T.choice.fresh(label))), found.length ? null : el("li", { class: "faint" }, T.choice.none));
-    input.setAttribute("aria-activedescendant", found.length ? `${id}-${at}` : "");
+    input.setAttribute("aria-activedescendant", at >= 0 ? `${id}-${at}` : "");
     list.children[at]?.scrollIntoView({ block: "nearest" });
   }
 
   function key(event) {
     if (event.isComposing) return;
-    if (event.key === "ArrowDown" || event.key === "ArrowUp") offer(at + (event.key === "ArrowDown" ? 1 : -1));
-    else if (event.key === "Enter") { if (found[at]) onPick(found[at]); } else return;
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") { moved = true; offer(at + (event.key === "ArrowDown" ? 1 : -1)); }
+    else if (event.key === "Enter") { if (found[at]) onPick(found[at]); else if (!input.value.trim()) onEmpty?.(); } else return;
     event.preventDefault();
   }
 
-  offer(0);
+  offer();
   return { node: el("div", { class: "choice" }, input, el("small", { class: "faint" }, hint), list), input };
 }
 

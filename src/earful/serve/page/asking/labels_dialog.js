@@ -27,7 +27,7 @@ export function askLabels({ title, known, labels = [], not_labels = [], fields =
   const problem = el("p", { class: "bad", role: "alert" });
   const tabs = Object.keys(sides).map((one) => button(R.add(captions[one]), () => turn(one)));
   const inputs = Object.fromEntries(Object.entries(fields).map(([name, [, value]]) => [name, el("input", { type: "text", maxlength: "200", value })]));
-  const choice = labelField({ labels: known, onPick: (name) => {
+  const choice = labelField({ labels: known, onEmpty: () => { if (sides.labels.length || sides.not_labels.length) keep.click(); }, hint: R.choiceHint, onPick: (name) => {
     const other = side === "labels" ? "not_labels" : "labels";
     if (!sides[side].includes(name)) sides[side].push(name);
     sides[other] = sides[other].filter((one) => one !== name);

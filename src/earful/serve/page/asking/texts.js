@@ -124,6 +124,7 @@ export const W = {
     undo: "Undo the last change",
     undone: (id) => `${id} is as it was before`,
     relabel: "Change labels", relabelTitle: (id) => `Labels of ${id}`, there: "There", notThere: "Not there",
+    choiceHint: "Type a label; arrows choose, Enter takes it. Enter in the empty field saves",
     add: (side) => `Add: ${side.toLowerCase()}`, none_: "none yet", noLabel: "Choose a label at least.",
     dropLabel: (label) => `Leave out ${label}`, askAbout: "Ask about it", group: "Group",
     changed: (id) => `${id} has its new labels`,
