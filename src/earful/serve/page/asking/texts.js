@@ -150,7 +150,7 @@ export const W = {
     about: (one) => `${one.folder} · ${(one.size_bytes / 2 ** 20).toFixed(1)} MiB · ${one.changed_at.slice(0, 16).replace("T", " ")}`,
     newTab: "New tab",
     none: "No report lies beside the index or a scan yet. These commands write some:",
-    how: ["earful index health sounds.index --report health.html", "earful evaluate task.toml --index sounds.index", "earful events page night.scan"],
+    how: ["earful index health sounds.index --html health.html", "earful evaluate task.toml --index sounds.index", "earful events page night.scan"],
   },
   settings: {
     title: "Settings",
