@@ -240,7 +240,7 @@ def test_an_example_is_saved_and_found_with_its_nasty_label(visit: Visit) -> Non
         assert page.locator("img").count() == 0
         assert page.title() != "owned"
         page.get_by_role("button", name="Undo the last change").click()
-        said(page, "as it was before")
+        said(page, "removed")
         page.locator("[data-id]", has_text="<img").wait_for(state="detached")
         assert page.locator("article").count() == 0
 

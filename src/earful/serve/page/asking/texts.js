@@ -122,7 +122,7 @@ export const W = {
     fingerprint: (index) => [index.fingerprint?.weights_sha256 ? `weights ${index.fingerprint.weights_sha256.slice(0, 12)}` : "", index.fingerprint?.dim ? `${index.fingerprint.dim} dimensions` : "", index.format ? `format ${index.format}` : ""].filter(Boolean).map((one) => `, ${one}`).join(""),
     moreFindings: (n) => `${count(n, "more finding")}`,
     undo: "Undo the last change",
-    undone: (id) => `${id} is as it was before`,
+    undone: (id) => `${id} is as it was before`, gone: (id) => `${id} removed`,
     relabel: "Change labels", relabelTitle: (id) => `Labels of ${id}`, there: "There", notThere: "Not there",
     choiceHint: "Type a label; arrows choose, Enter takes it. Enter in the empty field saves",
     add: (side) => `Add: ${side.toLowerCase()}`, none_: "none yet", noLabel: "Choose a label at least.",

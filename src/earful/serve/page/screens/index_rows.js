@@ -176,8 +176,8 @@ function mount(root, context) {
   async function undo() {
     try {
       const back = await post("index/undo", {});
-      context.say(R.undone(back.exemplar), "good");
-      if (!back.row && shown?.row.id === back.id) close();
+      context.say(back.row ? R.undone(back.exemplar) : R.gone(back.exemplar), "good");
+      if (!back.row && (shown?.row.id === back.id || wanted.row === back.id)) { opening += 1; close(); }
       await again(back.row ? back.id : undefined);
     } catch (error) { context.fail(error); }
   }
@@ -190,7 +190,13 @@ function mount(root, context) {
   summary().catch(context.fail);
   load();
   if (wanted.row) open(wanted.row, false);
-  const later = afterPause(() => { summary().catch(() => {}); load(); }, 400);
+  const later = afterPause(() => {
+    summary().catch(() => {});
+    load();
+    // Its row may be what went.
+    const { row } = shown ?? {};
+    if (row) get(`index/rows/${row.id}`).catch((error) => { if (error.status === 404 && shown?.row === row) { close(); keep(); context.say(R.gone(row.exemplar)); } });
+  }, 400);
   context.onChange("commit", later);
   context.onChange("index", later);
   const unbind = bindKeys({ "/": () => search.focus(), " ": () => { if (shown) player.toggle(); }, u: () => { if (!undoButton.disabled && !status.read_only) undo(); }, Escape: () => { close(); keep(); } });
