@@ -129,7 +129,7 @@ export const T = {
       ["Shift + drag", "move the nearer end of the event"], ["drag", "select a stretch, for m"],
       ["c", "comment"], ["f", "flag for another reviewer"], ["m", "missed event: the selection, or where it plays"], ["h", "these keys"],
     ],
-    birdnetKeys: [["↑ ↓ ← →", "yes, no, take back, skip, as in BirdNET (Settings)"]],
+    birdnetKeys: [["↑  ↓", "the guess is right, wrong, as in BirdNET"]],
   },
   recordings: {
     scan: "Scan",
