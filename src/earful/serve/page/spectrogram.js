@@ -259,7 +259,7 @@ export function createSpectrogram(options) {
       return mark;
     }), high ? el("b", {}, khz ? T.units.khz : T.units.hz) : null);
     const least = (span() * 72) / wide, digits = least < 0.1 ? 2 : least < 1 ? 1 : 0;
-    refill(xAxis, ticks(range.from, range.to, least, true).filter((at) => Math.min(percent(at), 100 - percent(at)) * wide > (range.to < 100 ? 1600 : 3200)).map((at) => {
+    refill(xAxis, ticks(range.from, range.to, least, true).filter((at) => at >= limits.from && at <= limits.to && percent(at) * wide > (range.to < 100 ? 1600 : 3200) && (100 - percent(at)) * wide > 3200).map((at) => {
       const mark = el("span", {}, range.to < 100 ? at.toFixed(digits) : formatTime(at, digits));
       mark.style.left = `${percent(at)}%`;
       return mark;

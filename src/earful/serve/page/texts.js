@@ -86,6 +86,7 @@ export const T = {
     tally: (label, n) => [`${n.positive} ${label}`, `${n.negative} not`, n.unknown ? `${n.unknown} unsure` : ""].filter(Boolean).join(", "),
     disputed: (n) => `${n} disputed`,
     precision: (label, p) => `${label}: ${Math.round((100 * p.n_right) / p.n)} % right (${Math.round(100 * p.low)} to ${Math.round(100 * p.high)}) of ${p.n} random items`,
+    whole: "whole row",
     guess: "Is it",
     noGuess: "What is it?",
     score: (score, threshold) => `score ${score.toFixed(2)}${threshold === null || threshold === undefined ? "" : `, threshold ${threshold.toFixed(2)}`}`,

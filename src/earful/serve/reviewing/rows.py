@@ -130,7 +130,8 @@ def _nearest_row(nearest: NearestExample, sources: Sources) -> Mapping[str, Any]
     source = find_source(sources, nearest.recording_sha256, nearest.exemplar)
     offset_s = source.start_s if source is not None else 0.0
     return {
-        "name": without_folder(nearest.name),
+        # The id of a row may be a digest; its file has a name.
+        "name": source.name if source and source.exemplar else without_folder(nearest.name),
         "source": None if source is None else source.id,
         "start_s": nearest.start_s - offset_s,
         "end_s": nearest.end_s - offset_s,

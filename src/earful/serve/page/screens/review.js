@@ -10,7 +10,7 @@ import { SPEEDS, createPlayer, fetchSound } from "../player.js";
 import { choose, onChoice, setting } from "../settings.js";
 import { createSpectrogram, fetchGrey, fit } from "../spectrogram.js";
 import { T } from "../texts.js";
-import { formatClock, formatTime } from "../times.js";
+import { formatClock, formatLength, formatTime } from "../times.js";
 
 const R = T.review;
 const AHEAD = 3;
@@ -28,7 +28,7 @@ function mount(root, context) {
   }
   const asked = context.params.get("scan") || setting("scan");
   const scan = names.includes(asked) ? asked : names[0];
-  const known = status.scans.find((one) => one.name === scan)?.labels ?? [];
+  const known = scan === "index" ? Object.keys(status.index.labels) : status.scans.find((one) => one.name === scan)?.labels ?? [];
   const labels = [...new Set([...(status.task?.labels ?? []), ...known, ...Object.keys(status.index?.labels ?? {})])];
   let label = context.params.get("label") ?? (scan === setting("scan") ? setting("label") : "");
   if (!labels.includes(label)) label = "";
@@ -130,7 +130,10 @@ function mount(root, context) {
     const lacks = Math.max(0, 2 - (item.end_s - item.start_s + 2 * around)) / 2;
     let [start_s, end_s] = fit(item.start_s - around - lacks, item.end_s + around + lacks, { from: 0, to: all });
     if (end_s - start_s > MOST_SHOWN_S) end_s = start_s + MOST_SHOWN_S;
-    const made = { item, piece: { source: item.source, start_s, end_s }, near: null, box: { from: item.start_s, to: item.end_s }, comment: "", flagged: false };
+    // A row has no surroundings: a short one would fill the picture, ends and all.
+    const whole = item.source?.startsWith("x-") && item.start_s <= 0.01 && item.end_s >= all - 0.01;
+    const wide = whole ? Math.max(all * 1.2, 1) : end_s - start_s, from = whole ? (all - wide) / 2 : start_s;
+    const made = { item, whole, view: [from, from + wide], piece: { source: item.source, start_s, end_s }, near: null, box: { from: item.start_s, to: item.end_s }, comment: "", flagged: false };
     const example = item.nearest;
     if (example?.source) made.near = { source: example.source, start_s: Math.max(0, example.start_s - 0.3), end_s: Math.min(example.end_s + 0.3, example.start_s + 20) };
     if (!item.missing && item.source) {
@@ -160,7 +163,7 @@ function mount(root, context) {
     const { item: one, piece } = made;
     made.shownAt = performance.now();
     refill(question, one.guess ? [R.guess, " ", el("em", {}, one.guess), "?"] : R.noGuess);
-    refill(meta, el("span", {}, one.recording), " · ", el("span", { class: "number" }, formatTime(one.start_s, 2)),
+    refill(meta, el("span", {}, one.recording), " · ", el("span", { class: "number" }, made.whole ? `${R.whole}, ${formatLength(one.end_s - one.start_s)}` : formatTime(one.start_s, 2)),
       one.starts_at ? ` · ${formatClock(one.starts_at)}` : null, one.site ? ` · ${one.site}` : null);
     describe();
     work.classList.toggle("missing", Boolean(one.missing));
@@ -172,7 +175,7 @@ function mount(root, context) {
     picture.setCursor(null);
     picture.setSelection(null);
     picture.setPictures([]);
-    picture.setRange(piece.start_s, piece.end_s);
+    picture.setRange(...made.view);
     picture.setBox(made.box, { fixed: one.missing });
     paint(picture, piece, made);
     player.load(piece);
