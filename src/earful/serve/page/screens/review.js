@@ -461,7 +461,7 @@ function mount(root, context) {
 
   function help() {
     const line = ([keys, text]) => [el("dt", {}, keys.split("  ").map((key) => [el("kbd", {}, key), " "])), el("dd", {}, text)];
-    openDialog(R.keysTitle, [el("dl", { class: "keys" }, R.keys.map(line), R.birdnetKeys.map(line))]);
+    openDialog(R.keysTitle, [el("dl", { class: "keys" }, R.keys.map(line), setting("keys") === "birdnet" ? R.birdnetKeys.map(line) : null)]);
   }
 
   const can = (work) => () => { if (entry) work(); };
