@@ -107,7 +107,15 @@ def test_labels_are_shown_taken_back_compared_and_settled(
         "is not disputed" in run("labels", "resolve", OUT, events[0].event_id, "--reviewer", "e")[2]
     )
     assert "none begins so" in run("labels", "resolve", OUT, "zz", "--reviewer", "e")[2]
-    code, out, _ = run("labels", "resolve", OUT, events[1].event_id[:8], "--reviewer", "eva")
+    words = ("labels", "resolve", OUT, events[1].event_id[:8], "--reviewer", "eva")
+    code, _, err = run(*words)
+    assert code == 2
+    err = " ".join(err.split())
+    assert "(ana: negative wren; ben: positive wren)" in err
+    start = f"earful labels resolve {OUT} {events[1].event_id} --label wren --polarity"
+    assert f"`{start} negative --reviewer eva` or `{start} positive --reviewer eva`" in err
+    assert len(LabelJournal(journal_path(OUT)).read()) == 4
+    code, out, _ = run(*words, "--label", "wren")
     assert (code, out.strip()) == (0, "settled as 5: positive wren")
     code, out, _ = run("labels", "undo", OUT, "4", "1", "--reviewer", "ana", "--json")
     assert [one["seq"] for one in json.loads(out)] == [4, 1]
@@ -118,6 +126,28 @@ def test_labels_are_shown_taken_back_compared_and_settled(
     code, _, err = run("labels", "undo", OUT, "5", "1", "2", "--reviewer", "eva")
     assert code == 1
     assert "taken back before it: 5" in err
+
+
+def test_flags_comments_and_items_are_shown(run: Run, events: tuple[Event, ...]) -> None:
+    say(events[0], "ana", "positive")
+    assert "comment" not in run("labels", "show", OUT)[1]
+    journal = LabelJournal(journal_path(OUT))
+    doubted = replace(say(events[1], "ben", "negative"), seq=0, at=None)
+    journal.append(replace(doubted, flagged=True, comment="a far\nwren?"))
+    out = run("labels", "show", OUT)[1]
+    head, _, first, *_, last, _ = out.splitlines()
+    assert head.split()[-2:] == ["flag", "comment"]
+    assert first.split()[1] == events[0].event_id
+    assert first.split()[-1] == "yes"
+    assert last.split()[1] == events[1].event_id
+    assert last.split()[-4:] == ["flagged", "a", "far", "wren?"]
+    found = json.loads(run("labels", "show", OUT, "--flagged", "--json")[1])["labels"]
+    assert [(one["seq"], one["item"], one["comment"], one["flagged"]) for one in found] == [
+        (3, events[1].event_id, "a far\nwren?", True)
+    ]
+    assert events[1].event_id not in run(
+        "labels", "show", OUT, "--flagged", "--reviewer", "ana"
+    )[1]
 
 
 def test_tables_come_in_and_go_out(run: Run, events: tuple[Event, ...]) -> None:

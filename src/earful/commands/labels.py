@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ from earful import console
 from earful.commands.labels_console import (
     describe_agreement,
     describe_commit,
-    label_row,
+    label_table,
     summarise,
     summary_line,
     what_counts,
@@ -58,6 +59,9 @@ def labels_show(
         str,
         typer.Option(help="Only items that are positive, negative, unknown, skip or disputed."),
     ] = "",
+    flagged: Annotated[
+        bool, typer.Option("--flagged", help="Only what a reviewer flagged.")
+    ] = False,
     last: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the last N.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -75,6 +79,7 @@ def labels_show(
         if isinstance(line, Label)
         and (not label or line.label in label or line.guess in label)
         and reviewer in ("", line.reviewer)
+        and (line.flagged or not flagged)
         and (not status or (line.item in state.items and state.items[line.item].status == status))
     ]
     if last is not None:
@@ -86,12 +91,7 @@ def labels_show(
     told = [summary_line(folder, summary)]
     told += [console.printable(f"note: {note}") for note in state.notes]
     if shown:
-        table = console.table(
-            [label_row(line, said) for line, said in zip(shown, counts, strict=True)],
-            header=["seq", "at", "reviewer", "recording", "seconds", "label", "", "counts"],
-            right="0",
-        )
-        told.insert(0, table)
+        told.insert(0, label_table(shown, counts))
     print_result(result, "\n".join(told), as_json=as_json)
 
 
@@ -277,11 +277,15 @@ def labels_resolve(
     ],
     reviewer: ReviewerOption,
     label: Annotated[
-        str, typer.Option(help="What it is; default: what it was disputed about.")
+        str,
+        typer.Option(help="What it is; may be left out with --polarity if they differ about one."),
     ] = "",
     polarity: Annotated[
-        str, typer.Option(help="positive, negative, or unknown where nobody can tell.")
-    ] = "positive",
+        str,
+        typer.Option(
+            help="positive, negative, or unknown where nobody can tell; positive with --label."
+        ),
+    ] = "",
     comment: Annotated[str, typer.Option(help="Why.")] = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -290,15 +294,12 @@ def labels_resolve(
 
     journal, state = _read(folder)
     choices: tuple[Polarity, ...] = ("positive", "negative", "unknown")
-    said = one_of(choices, polarity, "--polarity")
+    said = one_of(choices, polarity or "positive", "--polarity")
     found = _disputed(state, item)
     words = found.opinions
     names = sorted({one.label for one in words})
-    if not label and len(names) > 1:
-        raise typer.BadParameter(
-            f"expected {' or '.join(names)}, or another label: reviewers differ about it",
-            param_hint="--label",
-        )
+    if not label and (not polarity or len(names) > 1):
+        raise typer.BadParameter(_choice(folder, words, reviewer), param_hint="--label")
     settled = journal.append(
         replace(
             words[-1],
@@ -353,6 +354,18 @@ def _disputed(state: LabelState, item: str) -> ItemState:
             f"{found[0]} is not disputed; it counts as {said.status}", param_hint="ITEM"
         )
     return said
+
+
+def _choice(folder: Path, words: Sequence[Label], reviewer: str) -> str:
+    """Return what reviewers said of an item, and the commands that settle it either way."""
+    said = "; ".join(f"{one.reviewer}: {one.polarity} {one.label}" for one in words)
+    start = f"earful labels resolve {as_argument(folder)} {as_argument(words[0].item)}"
+    commands = dict.fromkeys(
+        f"{start} --label {as_argument(one.label)} --polarity {one.polarity} "
+        f"--reviewer {as_argument(reviewer)}"
+        for one in words
+    )
+    return f"expected what counts ({said}): `{'` or `'.join(commands)}`"
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,12 +29,27 @@ def what_counts(line: Label, item: ItemState | None, undone: Collection[int]) ->
     return "outvoted" if line.is_opinion else line.polarity
 
 
-def label_row(line: Label, counts: str) -> list[str]:
+def label_table(lines: Sequence[Label], counts: Sequence[str]) -> str:
+    """Render labels in a table; flags and comments have columns where there are any."""
+    header = ["seq", "item", "at", "reviewer", "recording", "seconds", "label", "", "counts"]
+    rows = [_label_row(line, said) for line, said in zip(lines, counts, strict=True)]
+    if any(line.flagged for line in lines):
+        header.append("flag")
+        for line, row in zip(lines, rows, strict=True):
+            row.append("flagged" if line.flagged else "")
+    if any(line.comment for line in lines):
+        header.append("comment")
+        for line, row in zip(lines, rows, strict=True):
+            row.append(" ".join(line.comment.split()))
+    return console.table(rows, header=header, right="0")
+
+
+def _label_row(line: Label, counts: str) -> list[str]:
     """Return a label as the cells of a table."""
     at = "" if line.at is None else line.at.strftime("%Y-%m-%d %H:%M:%S")
     seconds = f"{line.start_s:.2f}-{line.end_s:.2f}"
     return [
-        *(str(line.seq), at, line.reviewer, line.recording, seconds),
+        *(str(line.seq), line.item, at, line.reviewer, line.recording, seconds),
         *(line.label, line.polarity, counts),
     ]
 
