@@ -226,9 +226,11 @@ class ScanSource:
         )
 
     def _path(self, recording: str) -> Path:
-        if recording not in self._paths:
-            self._paths[recording] = find_recording(recording, self.folder)
-        return self._paths[recording]
+        path = self._paths.get(recording)
+        # What is gone may have been put back, here or beside the scan.
+        if path is None or not path.is_file():
+            path = self._paths[recording] = find_recording(recording, self.folder)
+        return path
 
     def _marked(self, candidate: Candidate) -> Candidate:
         """Return a candidate as an example where it is one of the scan."""

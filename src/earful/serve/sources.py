@@ -7,7 +7,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -130,6 +130,7 @@ class Sources:
         self._find_upload = find_upload
         self._lock = threading.Lock()
         self._recordings: dict[str, Source] = {}
+        self._places: dict[str, list[_Place]] = {}
         self._in_scans: dict[str, tuple[str, str]] = {}
         self._exemplars: tuple[str, Mapping[str, Source]] = ("", {})
         self._of_tasks: dict[str, Source] = {}
@@ -141,27 +142,26 @@ class Sources:
             events: Of the scan.
             name: By which pages know it.
         """
-        from earful.rag.scan import find_recording
-
         for row in events.recordings:
             if not row.sha256:
                 continue
-            path = find_recording(row.recording, events.folder)
+            place = _Place(recording=row.recording, folder=events.folder, scan=name)
             source = Source(
                 id=recording_id(row.sha256),
                 kind="recording",
-                path=path,
+                path=place.find(),
                 name=PurePosixPath(row.recording).name,
                 duration_s=row.duration_s,
                 sample_rate=row.sample_rate,
                 sha256=row.sha256,
             )
             with self._lock:
+                self._places.setdefault(source.id, []).append(place)
                 known = self._recordings.get(source.id)
                 # A copy may still be there where the first one is gone.
                 if known is None or known.is_missing:
                     self._recordings[source.id] = source
-                self._in_scans.setdefault(os.path.realpath(path), (source.id, name))
+                self._in_scans.setdefault(os.path.realpath(source.path), (source.id, name))
 
     def find(self, id: str) -> Source:
         """Return the source with an id.
@@ -174,8 +174,7 @@ class Sources:
             return self._find_upload(id)
         found = None
         if kind == "r-":
-            with self._lock:
-                found = self._recordings.get(id)
+            found = self._recording(id)
         elif kind == "x-":
             found = self._by_exemplar().get(id) or self._of_tasks.get(id)
         if found is None:
@@ -223,6 +222,20 @@ class Sources:
         with self._lock:
             return dict(self._recordings)
 
+    def _recording(self, id: str) -> Source | None:
+        """Return a recording; one that is gone is looked for again, as it may be put back."""
+        with self._lock:
+            found = self._recordings.get(id)
+            if found is None or not found.is_missing:
+                return found
+            for place in self._places[id]:
+                moved = replace(found, path=place.find(), name=PurePosixPath(place.recording).name)
+                if not moved.is_missing:
+                    self._recordings[id] = moved
+                    self._in_scans.setdefault(os.path.realpath(moved.path), (id, place.scan))
+                    return moved
+            return found
+
     def _by_exemplar(self) -> Mapping[str, Source]:
         return self._read_index(self._read_exemplars)  # type: ignore[no-any-return]
 
@@ -234,6 +247,21 @@ class Sources:
             found = (_exemplar_source(row, roots[row["root"]]) for row in rows)
             self._exemplars = (state, {source.id: source for source in found})
         return self._exemplars[1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where a scan says that a recording is."""
+
+    recording: str
+    folder: Path | None
+    scan: str
+
+    def find(self) -> Path:
+        """Return its file; one that is not there is named as the scan does."""
+        from earful.rag.scan import find_recording
+
+        return find_recording(self.recording, self.folder)
 
 
 def _exemplar_source(row: Mapping[str, Any], root: Path) -> Source:
