@@ -22,7 +22,7 @@ from earful.index.corpus import Corpus, CorpusRow, Exemplar, default_id
 from earful.index.labels import Label, LabelJournal, LabelState, journal_path
 from earful.plain import plain_fields
 from earful.rag.review.tables import ROW_PREFIX, holds_label, label_row, relabelled
-from earful.rag.scan import Events, is_scan
+from earful.rag.scan import Events, is_scan, recording_places
 from earful.read_only import ReadOnlyDict
 from earful.values import short_repr
 from earful.wording import counted, printable
@@ -196,7 +196,7 @@ class _Source:
         return [
             path
             for name in dict.fromkeys(filter(None, names))
-            for path in (Path(name), self.folder.parent / name)
+            for path in recording_places(name, self.folder)
             if path.is_file()
         ]
 

@@ -7,7 +7,7 @@ from .metrics import METRICS, EventEvaluation
 from .page import write_events_page, write_scan_page
 from .part import ScanPart, hours_of
 from .rehearsal import ScanPlan, rehearse_scan
-from .result_folder import find_recording, is_scan, vectors_folder
+from .result_folder import find_recording, is_scan, recording_places, vectors_folder
 from .scanner import ScanOptions, ScanProgress, scan
 from .settings import DEFAULT_THRESHOLD, ScanSettings
 
@@ -35,6 +35,7 @@ __all__ = [
     "fit_detectors",
     "hours_of",
     "is_scan",
+    "recording_places",
     "rehearse_scan",
     "row_dict",
     "scan",

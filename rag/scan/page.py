@@ -22,7 +22,7 @@ from earful.model.audio import whole_clock
 from earful.rag.scan.density import scanned_part
 from earful.rag.scan.events import Events
 from earful.rag.scan.part import ScanPart, hours_of
-from earful.rag.scan.result_folder import vectors_folder
+from earful.rag.scan.result_folder import find_recording, vectors_folder
 from earful.rag.scan.settings import DEFAULT_THRESHOLD
 from earful.values import short_repr
 from earful.wording import counted, duration_text
@@ -135,6 +135,7 @@ def write_scan_page(
         step_s=step_s,
         thresholds={one.label: one.threshold for one in found.summaries},
         part=scanned_part(found),
+        folder=found.folder,
         most=most,
         most_minutes=most_minutes,
     )
@@ -150,6 +151,7 @@ def write_events_page(
     step_s: float = 8192 / 44100,
     thresholds: dict[str, float] | None = None,
     part: ScanPart | None = None,
+    folder: Path | None = None,
     most: int = MOST_PLAYED,
     most_minutes: float = MOST_MINUTES,
 ) -> None:
@@ -168,6 +170,7 @@ def write_events_page(
         step_s: Length of a step of these overviews, in seconds.
         thresholds: By label, to tell which events are doubtful.
         part: What was scanned of recordings or days; ``None`` for all.
+        folder: Of the scan: recordings that are not where it names them are looked for beside it.
         most: Most events that get a player.
         most_minutes: Most minutes that are drawn in stretches of ten.
 
@@ -185,7 +188,7 @@ def write_events_page(
     for event in _worth_hearing(events, thresholds, most):
         page.add_sound(
             event.event_id,
-            Path(event.recording),
+            find_recording(event.recording, folder),
             max(event.start_s - _PAD_S, 0.0),
             event.end_s + _PAD_S,
         )

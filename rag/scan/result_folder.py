@@ -278,12 +278,23 @@ def find_recording(recording: str, folder: Path | None) -> Path:
     Args:
         recording: As the scan names it.
         folder: Of the scan; ``None`` for one that was not written.
+
+    Returns:
+        The first place where it is; the one that was given if it is at none.
+    """
+    places = recording_places(recording, folder)
+    return next((place for place in places if place.exists()), places[0])
+
+
+def recording_places(recording: str, folder: Path | None) -> tuple[Path, ...]:
+    """Return where a recording of a scan may be, in the order in which it is looked for.
+
+    Args:
+        recording: As the scan names it.
+        folder: Of the scan; ``None`` for one that was not written.
     """
     given = Path(recording)
-    if folder is None or given.exists():
-        return given
-    beside = folder.resolve().parent / recording
-    return beside if beside.exists() else given
+    return (given,) if folder is None else (given, folder.resolve().parent / recording)
 
 
 def vectors_folder(path: Path) -> Path:

@@ -198,7 +198,21 @@ def test_a_recording_that_is_gone_is_told_once(run: Run, night: Path) -> None:
     assert "  failed night/a.wav: 6 clips: no such file" in out
     code, out, _ = run("events", "page", "night.scan", "--html", "a.html")
     assert code == 0
-    assert "note: 1 recording cannot be played, such as night/a.wav, which is not there" in out
+    assert "note: 1 recording cannot be played, such as night/a.wav, which is neither here" in out
+
+
+def test_recordings_beside_a_scan_are_found_from_elsewhere(
+    run: Run, night: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(*SCAN)[0] == 0
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    code, out, _ = run("events", "page", "../night.scan", "--html", "a.html")
+    assert code == 0
+    assert "cannot be played" not in out
+    assert "data:audio" in Path("a.html").read_text()
+    code, out, _ = run("events", "clips", "../night.scan", "-o", "clips")
+    assert (code, out.splitlines()[0].split()[0]) == (0, "6")
 
 
 def test_an_out_that_is_a_file_is_told(run: Run, night: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,6 +85,7 @@ def write_clips(
     folder: Path,
     *,
     root: Path | None = None,
+    find_recording: Callable[[str], Path] | None = None,
     options: ClipOptions = ClipOptions(),
 ) -> ClipsReport:
     """Cut clips of events out of their recordings, and write a table of them.
@@ -99,6 +100,7 @@ def write_clips(
         events: In any order.
         folder: Made if it is not there; clips of the same names are replaced.
         root: Folder that relative paths of recordings are relative to; default: the present one.
+        find_recording: Says where a recording is, in place of ``root``.
         options: Which events, and how clips are cut and named.
 
     Raises:
@@ -114,7 +116,7 @@ def write_clips(
     table = folder / _TABLE
     folder.mkdir(parents=True, exist_ok=True)
     rows = _rows_of_before(table)
-    cutter = _Cutter(root, options.pad_s)
+    cutter = _Cutter(find_recording or (root or Path()).joinpath, options.pad_s)
     names = _ClipNames(chosen, folders, is_birdnet=options.name == "birdnet")
     written, failed = list[str](), list[tuple[str, str]]()
     try:
@@ -148,8 +150,8 @@ def _chosen(events: list[Event], options: ClipOptions) -> list[Event]:
 class _Cutter:
     """Cuts clips out of recordings, each of whose headers is read once."""
 
-    def __init__(self, root: Path | None, pad_s: float) -> None:
-        self._root, self._pad_s = root, pad_s
+    def __init__(self, find_recording: Callable[[str], Path], pad_s: float) -> None:
+        self._find, self._pad_s = find_recording, pad_s
         self._probed: dict[str, AudioInfo] = {}
 
     def cut(self, event: Event) -> tuple[AudioInfo, Clip]:
@@ -159,7 +161,7 @@ class _Cutter:
             AudioError: The recording cannot be read there.
         """
         name = event.recording
-        source = Path(name) if self._root is None else self._root / name
+        source = self._find(name)
         if name not in self._probed:
             self._probed[name] = probe_isolated(source, limits=STRETCH_OF_LONG)
         info = self._probed[name]

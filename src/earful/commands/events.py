@@ -119,7 +119,7 @@ def events_clips(
 ) -> None:
     """Cut events out of their recordings, with a table that `earful index build` takes."""
     from earful.index.annotations import ClipOptions, write_clips
-    from earful.rag.scan import Events
+    from earful.rag.scan import Events, find_recording
 
     choices: tuple[ClipChoice, ...] = ("top", "random", "balanced", "uncertain")
     forms: tuple[Literal["earful", "birdnet"], ...] = ("earful", "birdnet")
@@ -136,7 +136,12 @@ def events_clips(
     )
     kept = f"the clips written by now stay in {target}, listed; the same command writes all"
     with console.told_if_interrupted(kept):
-        report = write_clips(chosen, target, options=options)
+        report = write_clips(
+            chosen,
+            target,
+            find_recording=lambda name: find_recording(name, folder),
+            options=options,
+        )
     lines = [f"{counted(len(report.paths), 'clip')} written to {target}, listed in {report.table}"]
     failures = Counter(report.failed)
     lines += [
@@ -179,7 +184,7 @@ def events_page(
     as_json: JsonOption = False,
 ) -> None:
     """Write a page to look at and listen to: spectrograms with marks, players, hours of the day."""
-    from earful.rag.scan import Events, write_scan_page
+    from earful.rag.scan import Events, find_recording, write_scan_page
 
     found = Events.open(folder)
     path = folder / "events.html" if html is None else html
@@ -187,12 +192,13 @@ def events_page(
         found, path, labels=label, min_score=min_score, most=most, most_minutes=most_minutes
     )
     heard = {event.recording for event in found.select(labels=label, min_score=min_score)}
-    gone = sorted(name for name in heard if not Path(name).is_file())
+    gone = sorted(name for name in heard if not find_recording(name, folder).is_file())
     lines = [f"wrote {path}"]
     if gone:
         lines.append(
             f"note: {counted(len(gone), 'recording')} cannot be played, such as {gone[0]}, which "
-            "is not there; run the command where the scan was run"
+            "is neither here nor beside the scan; put it there, or run the command where the scan "
+            "was run"
         )
     text = "\n".join(map(console.printable, lines))
     print_result({"html": str(path), "missing": gone}, text, as_json=as_json)

@@ -86,8 +86,8 @@ def describe_commit(report: CommitReport, index: Path) -> str:
         lines.append(f"left out: {left}")
     lines += [
         console.printable(
-            f"  waits for {recording}, which is not there: {counted(n, 'label')}; run the command "
-            "where the scan was run"
+            f"  waits for {recording}, which is not there: {counted(n, 'label')}; put it beside "
+            "the scan, or run the command where the scan was run"
         )
         for recording, n in report.missing
     ]
