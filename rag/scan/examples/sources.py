@@ -174,6 +174,7 @@ class _Gathering:
         self._nameless: dict[str, list[Annotation]] = {}
         self._nameless_files: set[str] = set()
         self._lost_names: dict[str, str] = {}
+        self._n_lost = 0
         self._notes: list[str] = []
 
     def add_annotations(self, paths: Iterable[str | os.PathLike[str]]) -> None:
@@ -188,8 +189,7 @@ class _Gathering:
             if path is None and file in read.nameless:
                 self._nameless.setdefault(file, []).append(one)
             elif path is None:
-                self._lost.setdefault(one.label, f"{one.where}: {one.recording}")
-                self._lost_names.setdefault(one.recording, f"{one.where}: {one.recording}")
+                self._lose(one)
             else:
                 self._add(path, annotations=(one,))
 
@@ -204,8 +204,7 @@ class _Gathering:
             self._add(recordings[0], annotations=tuple(rows))
         else:
             for row in (row for rows in files.values() for row in rows):
-                self._lost.setdefault(row.label, f"{row.where}: {row.recording}")
-                self._lost_names.setdefault(row.recording, f"{row.where}: {row.recording}")
+                self._lose(row)
         self._nameless_files |= files.keys()
         self._nameless = {}
 
@@ -295,8 +294,7 @@ class _Gathering:
         for one in marks:
             path = self._names.find(one.recording, Path(one.where).parent)
             if path is None:
-                self._lost.setdefault(one.label, f"{one.where}: {one.recording}")
-                self._lost_names.setdefault(one.recording, f"{one.where}: {one.recording}")
+                self._lose(one)
                 continue
             name = f"{one.polarity} {one.label}"
             if not given.near(self._names.as_given(path), name, one.start_s, one.end_s):
@@ -323,13 +321,10 @@ class _Gathering:
                 "expected one or more of each sound to look for"
             )
         if self._lost_names:
-            first, n_lost = next(iter(self._lost_names.values())), len(self._lost_names)
-            self._notes.append(
-                f"{first}: no such recording is here; its examples are left out"
-                if n_lost == 1
-                else f"{first}: no such recording is here, nor {counted(n_lost - 1, 'other')} "
-                "that the examples name; theirs are left out"
-            )
+            first, n_others = next(iter(self._lost_names.values())), len(self._lost_names) - 1
+            nor = f", nor {counted(n_others, 'other')} that the examples name" if n_others else ""
+            left = f"{counted(self._n_lost, 'example')} of {'them' if n_others else 'it'} left out"
+            self._notes.append(f"{first}: no such recording is here{nor}; {left}")
         self._notes += _nearly_equal(wanted)
         return GatheredExamples(
             marked=tuple(self._marked.values()),
@@ -338,6 +333,13 @@ class _Gathering:
             notes=tuple(self._notes),
             whole_clips=self._sources.whole_clips,
         )
+
+    def _lose(self, one: Annotation) -> None:
+        """Count an example whose recording is not here."""
+        place = f"{one.where}: {one.recording}"
+        self._lost.setdefault(one.label, place)
+        self._lost_names.setdefault(one.recording, place)
+        self._n_lost += 1
 
     def _no_example(self, label: str, there: list[str]) -> CorpusError:
         if label in self._lost:

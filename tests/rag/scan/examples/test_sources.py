@@ -57,10 +57,17 @@ def test_recordings_that_are_not_here_and_labels_spelt_in_two_ways_are_told() ->
     write_table(Path("calls.csv"), [*rows, ("y.wav", 3, 4, "wren"), ("a.wav", 3, 4, "Wren ")])
     found = gather(["a.wav"], annotations=("calls.csv",))
     assert [note.partition(": ")[2] or note for note in found.notes] == [
-        "x.wav: no such recording is here, nor 1 other that the examples name; theirs are left out",
+        "x.wav: no such recording is here, nor 1 other that the examples name; 3 examples of them "
+        "left out",
         "labels 'Wren' and 'wren' differ in case or blanks only, and are looked for apart; spell "
         "them alike if they are one",
     ]
+
+
+def test_examples_of_one_recording_that_is_not_here_are_counted() -> None:
+    write_table(Path("calls.csv"), [("a.wav", 1, 2, "wren"), *[("x.wav", 1, 2, "wren")] * 12])
+    (note,) = gather(["a.wav"], annotations=("calls.csv",)).notes
+    assert note.endswith("x.wav: no such recording is here; 12 examples of it left out")
 
 
 def test_a_label_without_an_example_is_refused() -> None:
