@@ -8,7 +8,7 @@ Both are looked at by one headless Chromium, in turns, each in a fresh context:
   the first item painted;
 - a label durable over HTTP, beside what BirdNET-Analyzer's review does: the file is moved into
   ``Positive/``, and added to an index by the command line;
-- resident memory after that, with no encoder loaded;
+- resident memory after the visits, with no encoder loaded;
 - 10,000 events listed over HTTP, beside the bare encoding of the same rows as JSON.
 
 Needs Chromium and, for Gradio's environment, a package index.
@@ -122,8 +122,7 @@ def main() -> None:
                 our_pid,
             ),
         ):
-            report |= look_at(ours, gradio, rounds)
-            report["resident_mib"] = {"earful": resident(our_pid), "gradio": resident(gradio_pid)}
+            report |= look_at(ours, gradio, rounds, (our_pid, gradio_pid))
             report["label"] = label_beside_moves(ours, folder, rounds)
         with our_page(folder, "big.scan") as (ours, _):
             report["events"] = list_events(ours, rounds)
@@ -255,8 +254,11 @@ def gradio_page(folder: Path) -> Iterator[tuple[str, int]]:
 # --- what is looked at ----------------------------------------------------------------------------
 
 
-def look_at(ours: str, gradio: str, rounds: int) -> dict[str, Any]:
-    """Visit both pages in turns, and label on both in turns."""
+def look_at(ours: str, gradio: str, rounds: int, pids: tuple[int, int]) -> dict[str, Any]:
+    """Visit both pages in turns, and label on both in turns; weigh their servers in between.
+
+    Labels that become rows have the encoder loaded: what is told is from before.
+    """
     from playwright.sync_api import sync_playwright
 
     found = os.environ.get("EARFUL_CHROMIUM") or next(
@@ -275,6 +277,7 @@ def look_at(ours: str, gradio: str, rounds: int) -> dict[str, Any]:
                 one = visit(browser, ours if name == "earful" else gradio, is_ours=name == "earful")
                 if number:
                     visits[name].append(one)
+        memory = dict(zip(visits, map(resident, pids), strict=True))
         pages = {name: open_page(browser, ours if name == "earful" else gradio) for name in visits}
         for name, page in pages.items():
             press(page, is_ours=name == "earful")
@@ -283,6 +286,7 @@ def look_at(ours: str, gradio: str, rounds: int) -> dict[str, Any]:
                 keys[name].append(press(pages[name], is_ours=name == "earful"))
         browser.close()
     return {
+        "resident_mib": memory,
         "key_to_next_ms": {name: [round(one) for one in some] for name, some in keys.items()},
         "key_to_next_times": times(keys["gradio"], keys["earful"]),
         "first_visit": {

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benchmarks.default_path import NAMES
@@ -836,6 +837,42 @@ def scan_costs() -> str:
     )
 
 
+def serve() -> str:
+    """Return the table of the page beside the same page made with Gradio."""
+    told = kept("serve")
+    ours, theirs = told["first_visit"]["earful"], told["first_visit"]["gradio"]
+    keys, labels, events = told["key_to_next_ms"], told["label"], told["events"]
+    memory = told["resident_mib"]
+    rows = [
+        ["key to the next item painted and playing, ms"]
+        + [f"{median(keys[name]):.0f}" for name in ("earful", "gradio")]
+        + [f"{told['key_to_next_times']['median']:.2f} x", "0.35 x"],
+        ["first visit without sounds and pictures, kB"]
+        + [f"{one['bytes'] / 1000:.0f}" for one in (ours, theirs)]
+        + [f"{ours['bytes'] / theirs['bytes']:.2f} x", "0.25 x"],
+        ["the same, requests"]
+        + [f"{one['requests']}" for one in (ours, theirs)]
+        + [f"{ours['requests'] / theirs['requests']:.2f} x", ""],
+        ["first paint, ms"]
+        + [f"{one['first_paint_ms']}" for one in (ours, theirs)]
+        + [f"{ours['first_paint_ms'] / theirs['first_paint_ms']:.2f} x", "1,000 ms"],
+        ["first item painted; the empty form, ms"]
+        + [f"{one['shown_ms']}" for one in (ours, theirs)]
+        + [f"{ours['shown_ms'] / theirs['shown_ms']:.2f} x", ""],
+        ["a label durable; a file moved and `index add`, ms"]
+        + [f"{labels['ms'][name]:.0f}" for name in ("earful", "moves")]
+        + [f"{labels['ms']['earful'] / labels['ms']['moves']:.3f} x", "0.1 x"],
+        ["resident memory, no encoder loaded, MiB"]
+        + [f"{memory[name]:.0f}" for name in ("earful", "gradio")]
+        + [f"{memory['earful'] / memory['gradio']:.2f} x", "120 MiB"],
+        [f"{events['n']:,} events listed over HTTP; `json.dumps` of them, s"]
+        + [f"{events[name]:.2f}" for name in ("seconds", "json_seconds")]
+        + [f"{events['times']['median']:.1f} x", "1 s"],
+    ]
+    head = ["", "`earful serve`", f"Gradio {told['gradio']}, or as said", "ratio", "at most"]
+    return markdown_table(head, rows) + f"\n\nMedians of {told['rounds']} rounds in turns."
+
+
 PAGES: dict[Path, dict[str, Callable[[], str]]] = {
     ROOT / "README.md": {"headline": held_out.headline, "install": install},
     ROOT / "docs" / "accuracy.md": {
@@ -865,6 +902,7 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "scan again": scan_again,
         "review": review_strategies,
         "review waits": review_waits,
+        "serve": serve,
         "search": search_large,
         "default path": default_path,
         "startup": startup,
