@@ -52,9 +52,11 @@ class Dealer:
     ) -> None:
         self._board, self._source, self._settings = board, source, settings
         self.leases = Leases(settings.lease_s, clock)
-        # Items as they were shown, with the label and the order that were asked for.
-        self._shown: dict[str, tuple[ReviewItem, str, str]] = {}
-        self._returned: dict[str, list[str]] = {}
+        # By item, reviewer and page, items as they were shown until they are answered, with the
+        # label and the order that were asked for; ``None`` for one that an undo returned.
+        self._shown: dict[tuple[str, str, str], tuple[ReviewItem, tuple[str, str] | None]] = {}
+        # By reviewer and item, labels that were taken back: what they say was shown.
+        self._returned: dict[str, dict[str, Label]] = {}
         self._asked_again: set[tuple[str, str]] = set()
         self._queues: dict[tuple[str, str, str], Queue] = {}
         self._version = board.version
@@ -83,37 +85,38 @@ class Dealer:
             if dealt is None:
                 break
             lease = self.leases.take(dealt.item, reviewer, client)
-            item = self.describe(self._board.known[dealt.item], dealt, lease, shown_to=reviewer)
-            self._shown[dealt.item] = (item, label, strategy)
-            found.append(item)
+            found.append(self._show(dealt, lease, (label, strategy)))
         return found
 
     def shown(self, item: str) -> ReviewItem | None:
         """Return an item as somebody sees it now; ``None`` if nobody does."""
-        return self._shown[item][0] if self.leases.of(item) and item in self._shown else None
+        lease = self.leases.of(item)
+        return None if lease is None else self.as_shown(item, lease.reviewer, lease.client)
 
-    def as_shown(self, item: str) -> ReviewItem | None:
-        """Return an item as it was shown last, be it that its lease has ended since."""
-        return self._shown[item][0] if item in self._shown else None
+    def as_shown(self, item: str, reviewer: str, client: str) -> ReviewItem | None:
+        """Return an unanswered item as a page was shown it, be it that its lease has ended."""
+        known = self._shown.get((item, reviewer, client))
+        return None if known is None else known[0]
 
-    def done(self, item: str) -> None:
+    def done(self, item: str, reviewer: str, client: str) -> None:
         """Take an item back: something was said of it."""
         self.leases.end([item])
-        self._shown.pop(item, None)
+        self._shown.pop((item, reviewer, client), None)
+        self._returned.get(reviewer, {}).pop(item, None)
 
-    def give_back(self, item: str, reviewer: str, client: str) -> None:
-        """Show an item to a reviewer next: they took their label back."""
+    def give_back(self, label: Label, client: str) -> None:
+        """Show an item to a reviewer next, as it was shown: they took their label back."""
         self.reset()
-        own = self._returned.setdefault(reviewer, [])
-        if item not in own:
-            own.append(item)
-        if client and self.leases.of(item) is None:
-            self.leases.take(item, reviewer, client)
+        own = self._returned.setdefault(label.reviewer, {})
+        own.pop(label.item, None)
+        own[label.item] = label
+        if client and self.leases.of(label.item) is None:
+            lease = self.leases.take(label.item, label.reviewer, client)
+            self._show(_returned(label.item), lease, None)
 
     def release(self, client: str) -> None:
         """Take back all that a page has."""
-        for item in self.leases.release(client):
-            self._shown.pop(item, None)
+        self.leases.release(client)
         self.reset()
 
     def reset(self) -> None:
@@ -134,27 +137,28 @@ class Dealer:
         for item in self.leases.held(reviewer, client):
             if item in skip:
                 self.leases.take(item, reviewer, client)
-            elif item in self._shown and self._shown[item][1:] == asked:
+                continue
+            shown, for_what = self._shown.get((item, reviewer, client), (None, asked))
+            is_returned = for_what is None and shown and asked[0] in ("", shown.guess)
+            if shown is not None and (for_what == asked or is_returned):
                 lease = self.leases.take(item, reviewer, client)
-                shown = replace(self._shown[item][0], leased_until=_moment(lease))
-                self._shown[item] = (shown, *asked)
+                shown = replace(shown, leased_until=_moment(lease))
+                self._shown[item, reviewer, client] = (shown, for_what)
                 found.append(shown)
             else:
-                self.done(item)
+                self.leases.end([item])
                 self.reset()
-        return found
+        return sorted(found, key=lambda one: one.queue != "returned")
 
     def _deal(self, reviewer: str, label: str, strategy: str, order: Strategy) -> Dealt | None:
         board = self._board
         if self._version != board.version:
             self._version = board.version
             self.reset()
-        returned = self._returned.get(reviewer, [])
-        for item in reversed(returned):
-            if label in ("", board.known[item].guess):
-                returned.remove(item)
-                if self._standing(item, reviewer) == "free":
-                    return Dealt(item=item, queue="returned", why="its label was taken back")
+        for item in reversed(self._returned.get(reviewer, {})):
+            asked = label in ("", board.known[item].guess)
+            if asked and self._standing(item, reviewer) == "free":
+                return _returned(item)
         if order.name == "disputed":
             return self._deal_disputed(reviewer, label)
         key = (reviewer, label, strategy)
@@ -227,6 +231,23 @@ class Dealer:
         return all(word.polarity == "skip" for word in words)
 
     # --- how it is shown ---------------------------------------------------------------------
+
+    def _show(self, dealt: Dealt, lease: Lease, asked: tuple[str, str] | None) -> ReviewItem:
+        """Describe an item to who has it, and keep it so until it is answered."""
+        reviewer = lease.reviewer
+        item = self.describe(self._board.known[dealt.item], dealt, lease, shown_to=reviewer)
+        label = self._returned.get(reviewer, {}).get(dealt.item)
+        if label is not None:
+            item = replace(
+                item,
+                start_s=label.start_s,
+                end_s=label.end_s,
+                guess=label.guess or item.guess,
+                score=item.score if label.score is None else label.score,
+                threshold=item.threshold if label.threshold is None else label.threshold,
+            )
+        self._shown[dealt.item, reviewer, lease.client] = (item, asked)
+        return item
 
     def describe(
         self,
@@ -304,6 +325,10 @@ class Dealer:
         if item not in self._vectors:
             self._vectors[item] = self._source.vector(self._board.known[item])
         return self._vectors[item]
+
+
+def _returned(item: str) -> Dealt:
+    return Dealt(item=item, queue="returned", why="its label was taken back")
 
 
 def _word(word: Label | None) -> str:

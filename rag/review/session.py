@@ -172,8 +172,13 @@ class ReviewSession:
                 self._board.n_items, reviewer, is_fitting=self._refitter.is_running
             )
 
-    def item(self, item_id: str) -> ReviewItem:
+    def item(self, item_id: str, *, reviewer: str = "", client: str = "") -> ReviewItem:
         """Return an item by its id; one that somebody looks at as it was shown.
+
+        Args:
+            item_id: Its id.
+            reviewer: Who asks; what they were shown and have not answered is as they were shown it.
+            client: The page that asks.
 
         Raises:
             UnknownItemError: There is none.
@@ -181,7 +186,8 @@ class ReviewSession:
         with self._lock:
             self._board.catch_up()
             candidate = self._board.find(item_id)
-            shown = self._dealer.shown(item_id)
+            own = self._dealer.as_shown(item_id, reviewer, client)
+            shown = own or self._dealer.shown(item_id)
             if shown is not None:
                 return shown
             dealt = Dealt(item=item_id, queue="", why="")
@@ -263,8 +269,8 @@ class ReviewSession:
                     f"{candidate.recording}: is not there any more, so that nobody can hear it; "
                     "expected a skip; put the recording back to label its items"
                 )
-            written = self.journal.append(self._completed(label, candidate))
-            self._dealer.done(label.item)
+            written = self.journal.append(self._completed(label, candidate, client))
+            self._dealer.done(label.item, label.reviewer, client)
             self._board.count(label.item)
             self._refitter.learn_of(written)
             change = self._change(written)
@@ -291,7 +297,7 @@ class ReviewSession:
             label = self.journal.undo(seq, reviewer)
             self._board.count(label.item)
             if label.item in self._board.current:
-                self._dealer.give_back(label.item, label.reviewer, client)
+                self._dealer.give_back(label, client)
             self._refitter.learn_of(label)
             change = self._change(label)
         self._tell("undo", {"label": label.to_dict(), "change": change.to_dict()})
@@ -368,9 +374,9 @@ class ReviewSession:
                 said = said if same is None else replace(said, item=same.item)
         return self.label(said, client=client)
 
-    def _completed(self, label: Label, candidate: Candidate) -> Label:
+    def _completed(self, label: Label, candidate: Candidate, client: str) -> Label:
         """Return a label with what it leaves open."""
-        shown = self._dealer.as_shown(label.item)
+        shown = self._dealer.as_shown(label.item, label.reviewer, client)
         missed = candidate.kind == "said" and label.source == "missed"
         queue = label.queue or ("" if shown is None else shown.queue)
         source = label.source
@@ -383,7 +389,7 @@ class ReviewSession:
         return replace(
             label,
             source=source,
-            guess=label.guess or ("" if missed else candidate.guess),
+            guess=label.guess or ("" if missed else shown.guess if shown else candidate.guess),
             score=score if label.score is None else label.score,
             threshold=threshold if label.threshold is None else label.threshold,
             detector=label.detector or self._source.detector,

@@ -357,3 +357,21 @@ def test_fits_wait_for_each_other(server: InProcess, monkeypatch: pytest.MonkeyP
     while desk._fitting and time.monotonic() < deadline:
         time.sleep(0.01)
     assert fitted == ["owl", "wren"]
+
+
+def test_what_a_page_showed_is_kept_when_its_label_waited(open_server: OpenServer) -> None:
+    item = first_item(open_server())
+    # Another server knows nothing of what the first one handed out.
+    server = open_server()
+    shown = {"start_s": item["start_s"] + 0.04, "end_s": item["end_s"], "guess": "wren"}
+    said = server.post(
+        "/api/labels",
+        **{"scan": SCAN, "item": item["item"], "label": "wren", "polarity": "positive"},
+        **shown,
+        **{"score": 0.625, "threshold": 0.375, "at": "2026-05-04T09:12:03.120Z"},
+    )
+    assert said.status_code == 201
+    (kept,) = LabelJournal(JOURNAL).read()
+    assert isinstance(kept, Label)
+    assert (kept.start_s, kept.end_s) == (pytest.approx(shown["start_s"]), shown["end_s"])
+    assert (kept.guess, kept.score, kept.threshold) == ("wren", 0.625, 0.375)

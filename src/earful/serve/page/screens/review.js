@@ -254,7 +254,9 @@ function mount(root, context) {
     const { item: one, box } = made, moved = box.from !== one.start_s || box.to !== one.end_s;
     const body = { scan, item: one.item, label: name, polarity, source: one.queue === "random" ? "random" : "review",
       queue: one.queue, seen_ms: Math.min(Math.round(performance.now() - made.shownAt), 86400000), comment: made.comment, flagged: made.flagged,
-      ...(moved ? { start_s: round(box.from), end_s: round(box.to) } : {}) };
+      // As it is shown: detectors may have been fitted since.
+      guess: one.guess, score: one.score, threshold: one.threshold,
+      start_s: moved ? round(box.from) : one.start_s, end_s: moved ? round(box.to) : one.end_s };
     busy.add(one.item);
     const record = { entry: made, label: name, polarity, sent: sendLabel(body) };
     said.push(record);

@@ -25,11 +25,16 @@ _MOST_ITEMS: Final = 50
 _MOST_SKIPPED: Final = 200
 _MOST_LINES: Final = 2000
 _ROUNDED_S: Final = 0.1
+_SAME_S: Final = 1e-6
 _Text = Annotated[str, Query(max_length=1000)]
 
 
 class LabelBody(Body):
-    """What a reviewer says of an item, or of a stretch that a scan missed."""
+    """What a reviewer says of an item, or of a stretch that a scan missed.
+
+    A page sends the stretch, guess, score and threshold that it showed: they are kept, whatever
+    detectors found since. What it leaves out is as the item was handed out to it.
+    """
 
     scan: ShortText = ""
     item: Annotated[str, Field(max_length=4096)] = ""
@@ -38,6 +43,9 @@ class LabelBody(Body):
     polarity: Polarity
     start_s: Seconds | None = None
     end_s: Seconds | None = None
+    guess: ShortText = ""
+    score: Annotated[float | None, Field(allow_inf_nan=False)] = None
+    threshold: Annotated[float | None, Field(allow_inf_nan=False)] = None
     source: Literal["review", "missed", "random", "index"] = "review"
     queue: ShortText = ""
     seen_ms: Annotated[int | None, Field(ge=0, le=86_400_000)] = None
@@ -104,7 +112,7 @@ def router(state: ServerState) -> APIRouter:
             if body.source == "missed":
                 labelled = _missed(state, session, body, reviewer, client)
             else:
-                item = session.item(body.item)
+                item = session.item(body.item, reviewer=reviewer, client=client)
                 said = _label_of(state, item, body, reviewer)
                 labelled = session.label(said, client=client)
         return reply(session, labelled)
@@ -139,7 +147,7 @@ def router(state: ServerState) -> APIRouter:
             )
         with _explained():
             label = session.undo(seq, reviewer, client=client_of(request))
-            item = session.item(label.item)
+            item = session.item(label.item, reviewer=reviewer, client=client_of(request))
         return PlainJson(
             {
                 "label": label_row(label, state.sources),
@@ -248,21 +256,34 @@ def _label_of(state: ServerState, item: ReviewItem, body: LabelBody, reviewer: s
         raise gone(item.recording)
     source = find_source(state.sources, item.recording_sha256, item.exemplar)
     offset_s = source.start_s if source is not None else 0.0
-    _require_within(body.end_s, item.duration_s if source is None else source.duration_s)
+    start_s = _moved(body.start_s, offset_s, item.start_s)
+    end_s = _moved(body.end_s, offset_s, item.end_s)
+    if end_s != item.end_s:
+        _require_within(body.end_s, item.duration_s if source is None else source.duration_s)
     return _label(
         item,
         label=body.label,
         polarity=body.polarity,
         reviewer=reviewer,
         source=body.source,
-        start_s=None if body.start_s is None else body.start_s + offset_s,
-        end_s=None if body.end_s is None else body.end_s + offset_s,
+        start_s=start_s,
+        end_s=end_s,
+        guess=body.guess,
+        score=body.score,
+        threshold=body.threshold,
         queue=body.queue,
         seen_ms=body.seen_ms,
         comment=body.comment,
         flagged=body.flagged,
         at=body.at,
     )
+
+
+def _moved(sent_s: float | None, offset_s: float, shown_s: float) -> float:
+    """Return an end of a stretch as it was sent; sums of floats move none."""
+    if sent_s is None or abs(sent_s + offset_s - shown_s) < _SAME_S:
+        return shown_s
+    return sent_s + offset_s
 
 
 def _label(
