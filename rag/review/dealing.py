@@ -57,6 +57,7 @@ class Dealer:
         self._shown: dict[tuple[str, str, str], tuple[ReviewItem, tuple[str, str] | None]] = {}
         # By reviewer and item, labels that were taken back: what they say was shown.
         self._returned: dict[str, dict[str, Label]] = {}
+        # Reviewers that have spoken of an item while it was disputed.
         self._asked_again: set[tuple[str, str]] = set()
         self._queues: dict[tuple[str, str, str], Queue] = {}
         self._version = board.version
@@ -99,7 +100,9 @@ class Dealer:
         return None if known is None else known[0]
 
     def done(self, item: str, reviewer: str, client: str) -> None:
-        """Take an item back: something was said of it."""
+        """Take an item back: something was said of it, which is not counted yet."""
+        if item in self._board.tally.disputed:
+            self._asked_again.add((reviewer, item))
         self.leases.end([item])
         self._shown.pop((item, reviewer, client), None)
         self._returned.get(reviewer, {}).pop(item, None)
@@ -107,6 +110,7 @@ class Dealer:
     def give_back(self, label: Label, client: str) -> None:
         """Show an item to a reviewer next, as it was shown: they took their label back."""
         self.reset()
+        self._asked_again.discard((label.reviewer, label.item))
         own = self._returned.setdefault(label.reviewer, {})
         own.pop(label.item, None)
         own[label.item] = label
@@ -184,7 +188,7 @@ class Dealer:
         return dealt
 
     def _deal_disputed(self, reviewer: str, label: str) -> Dealt | None:
-        """Return what reviewers contradict each other about, once to each."""
+        """Return what reviewers contradict each other about, until each has answered again."""
         for item in sorted(self._board.tally.disputed):
             state = self._board.state.items[item]
             if label not in ("", self._board.known[item].guess):
@@ -193,7 +197,6 @@ class Dealer:
                 continue
             if state.status != "disputed" and reviewer in state.words:
                 continue
-            self._asked_again.add((reviewer, item))
             why = "reviewers contradict each other"
             if state.status != "disputed":
                 why = "a reviewer asks for another opinion"
