@@ -73,7 +73,7 @@ def test_wheel_and_keys_zoom(address: str) -> None:
             lambda: page.keyboard.press("+"),
             lambda: page.keyboard.press("ArrowRight"),
             lambda: page.keyboard.press("-"),
-            lambda: page.keyboard.press("n"),
+            lambda: page.keyboard.press("j"),
             lambda: page.keyboard.press("0"),
         )
         for work in works:
@@ -83,6 +83,27 @@ def test_wheel_and_keys_zoom(address: str) -> None:
         assert len(set(told[:-1])) == len(told) - 1
         assert told[-1] == told[0]
         assert page.evaluate(PAINTED, BIG) > 20
+
+
+def test_an_event_of_the_list_is_judged_by_a_key(folder: Path, address: str) -> None:
+    with visited(address) as page:
+        open_recording(page, NIGHT)
+        page.locator("tbody tr[data-id]").first.wait_for()
+        page.keyboard.press("y")
+        said(page, "Choose an event first")
+        page.get_by_label("Jump to").fill("0")
+        page.keyboard.press("Enter")
+        page.evaluate("document.activeElement.blur()")
+        page.keyboard.press("j")
+        page.locator(".verdict", has_text="Is it").wait_for()
+        page.keyboard.press("n")
+        page.locator("tr.current", has_text="no").wait_for()
+        page.locator("footer", has_text="not").wait_for()
+        word = LabelJournal(journal_path(folder / "night.scan")).read()[-1]
+        assert isinstance(word, Label)
+        assert word.polarity == "negative"
+        page.keyboard.press("u")
+        page.locator("tr.current", has_text="not reviewed").wait_for()
 
 
 def test_a_drag_is_labelled_as_a_missed_event(folder: Path, address: str) -> None:

@@ -161,6 +161,8 @@ export const T = {
     labelIt: "Label…", playIt: "Play it", clear: "Clear",
     zoomIn: "Zoom in", zoomOut: "Zoom out", all: "All", earlier: "Earlier", later: "Later", previous: "Previous event", next: "Next event",
     kept: (label, at) => `${label} at ${at} kept`,
-    keysHint: "Drag selects; wheel or + − zooms; ← → move; space plays; p n go to the previous, next event; m labels the selection",
+    judged: (label, at, polarity) => `${label} at ${at}: ${T.polarity[polarity]}`,
+    chooseEvent: "Choose an event first: j, k, or a click on its start.",
+    keysHint: "Drag selects; wheel or + − zooms; ← → move; space plays; k j go to the previous, next event; y n ? judge it, u takes that back; m labels the selection",
   },
 };

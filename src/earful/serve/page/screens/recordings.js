@@ -1,6 +1,6 @@
 /** Recordings: what a scan heard, file by file; one recording to look through, listen to and mark. */
 
-import { get, sendLabel } from "../api.js";
+import { get, remove, sendLabel, takeBack } from "../api.js";
 import { askLabel } from "../choice.js";
 import { afterPause, button, clamp, el, field, refill, select, svg } from "../dom.js";
 import { allEvents } from "../events.js";
@@ -137,15 +137,19 @@ function mountOne(root, context, scan, source) {
   const touch = matchMedia("(pointer: coarse)").matches;
   const chosenText = el("span", { class: "number" });
   const selection = el("div", { class: "row selection", hidden: true }, chosenText, act(R.labelIt, "m", labelSelection, { class: "strong" }), button(R.playIt, playSelection), act(R.clear, "Esc", clear));
+  const asked = el("span", {});
+  const verdict = el("div", { class: "row verdict", hidden: true }, asked, act(T.review.yes, "y", () => judge("positive"), { class: "yes" }), act(T.review.no, "n", () => judge("negative"), { class: "no" }),
+    act(T.review.unsure, "?", () => judge("unknown"), { class: "unsure" }), act(T.review.undo, "u", undo));
+  const said = []; // own labels of this visit, oldest first: {one, before, sent: Promise}
   const body = el("tbody"), found = el("span", { class: "faint", "aria-live": "polite" });
   const moreRows = button(T.app.more, () => { most += 300; draw(); }, { hidden: true });
   let most = 200;
   root.append(el("div", { class: "stack one" }, head, meta, strip.node, el("div", { class: "big" }, view.node),
     el("div", { class: "row tools" }, playButton, act("+", null, () => zoom(0.5), { "aria-label": R.zoomIn, title: R.zoomIn }), act("−", null, () => zoom(2), { "aria-label": R.zoomOut, title: R.zoomOut }), act(R.all, "0", all),
       act("←", null, () => shift(-0.5), { "aria-label": R.earlier }), act("→", null, () => shift(0.5), { "aria-label": R.later }),
-      act("⇤", "p", () => step(-1), { "aria-label": R.previous }), act("⇥", "n", () => step(1), { "aria-label": R.next }), panButton,
+      act("⇤", "k", () => step(-1), { "aria-label": R.previous }), act("⇥", "j", () => step(1), { "aria-label": R.next }), panButton,
       el("label", { class: "row jump" }, el("span", { class: "faint" }, R.jump), jump), where),
-    selection, el("small", { class: "faint hint" }, R.keysHint),
+    selection, verdict, el("small", { class: "faint hint" }, R.keysHint),
     el("div", { class: "row bottom" }, field(R.label, select([["", R.allLabels], ...scan.labels.map((one) => [one, one])], "", (next) => { chosen.label = next; filter(); })),
       field(R.review, select([["any", R.anyReview], ...Object.entries(T.polarity).map(([key, text]) => [key, text])], "any", (next) => { chosen.review = next === "any" ? null : next; filter(); })), found),
     el("div", { class: "scroll events" }, el("table", {}, el("thead", {}, el("tr", {}, Object.entries(R.eventColumns).map(([key, text]) => el("th", { scope: "col", class: ["start", "length", "score"].includes(key) ? "number" : null }, text)))), body)), moreRows));
@@ -228,6 +232,49 @@ function mountOne(root, context, scan, source) {
     const line = body.querySelector(`tr[data-id="${CSS.escape(one.id)}"]`);
     for (const each of body.querySelectorAll("tr.current")) each.classList.remove("current");
     line?.classList.add("current");
+    ask(one);
+  }
+
+  function ask(one) {
+    verdict.hidden = !one || context.status.read_only || row.missing;
+    if (one) refill(asked, T.review.guess, " ", el("b", {}, one.label), "?");
+  }
+
+  /** Say of the chosen event whether it is what it is called; its mark changes before the server answers. */
+  async function judge(polarity) {
+    const one = events.find((each) => each.current);
+    if (!one) { say(R.chooseEvent); return; }
+    if (context.status.read_only) { say(T.review.readOnly, "bad"); return; }
+    const word = { one, before: one.state, sent: sendLabel({ scan: scan.name, item: one.id, label: one.label, polarity }) };
+    said.push(word);
+    turn(one, polarity);
+    try {
+      const kept = await word.sent;
+      say(kept?.change?.text || R.judged(one.label, formatTime(one.from, 2), polarity), "good");
+    } catch (error) {
+      said.splice(said.indexOf(word), 1);
+      turn(one, word.before);
+      context.fail(error);
+    }
+  }
+
+  async function undo() {
+    const word = said.pop();
+    if (!word) { say(T.review.nothingToUndo); return; }
+    try {
+      const kept = await word.sent;
+      if (kept) await remove(`labels/${kept.label.seq}`, { scan: scan.name });
+      else if (!takeBack()) throw new Error(T.errors.gone);
+      turn(word.one, word.before);
+      say(T.review.undone(word.one.label, kept?.label.polarity ?? ""), "good");
+    } catch (error) { said.push(word); context.fail(error); }
+  }
+
+  function turn(one, state) {
+    // The list may have come anew in the meantime.
+    for (const each of new Set([one, ...events.filter((other) => other.id === one.id)])) each.state = state;
+    drawEvents();
+    draw();
   }
 
   function step(by) {
@@ -306,10 +353,10 @@ function mountOne(root, context, scan, source) {
   const guard = (work) => () => { if (row) work(); };
   const ends = [bindKeys(Object.fromEntries(Object.entries({
     " ": toggle, "+": () => zoom(0.5), "=": () => zoom(0.5), "-": () => zoom(2), z: () => zoom(0.5), x: () => zoom(2), 0: all, ArrowLeft: () => shift(-0.25), ArrowRight: () => shift(0.25),
-    Home: () => center(0), End: () => center(row.duration_s), p: () => step(-1), n: () => step(1), m: labelSelection, Escape: clear, "/": () => jump.focus(),
+    Home: () => center(0), End: () => center(row.duration_s), k: () => step(-1), j: () => step(1), y: () => judge("positive"), n: () => judge("negative"), "?": () => judge("unknown"), u: undo, m: labelSelection, Escape: clear, "/": () => jump.focus(),
   }).map(([key, work]) => [key, guard(work)]))),
   onChoice((name) => { if (["n_fft", "fmin_hz", "fmax_hz"].includes(name)) { base = []; refine(); } })];
-  const reload = afterPause(async () => { const list = await allEvents({ scan: scan.name, source }).catch(() => null); if (list && !ended) { events = list; filter(); } }, 800);
+  const reload = afterPause(async () => { const list = await allEvents({ scan: scan.name, source }).catch(() => null); if (!list || ended) return; const chosen_ = events.find((one) => one.current)?.id; events = list; for (const one of events) one.current = one.id === chosen_; ask(events.find((one) => one.current)); filter(); }, 800);
   for (const kind of ["label", "undo", "refit"]) ends.push(context.onChange(kind, (data) => { if (!data.scan || data.scan === scan.name) reload(); }));
   load().catch((error) => { refill(title, source); refill(meta, el("span", { class: "bad" }, error.message)); });
   return () => {
