@@ -40,6 +40,7 @@ function mount(root, context) {
   const undoneHere = new Set();
   const busy = new Set(); // ids of items whose label is on its way
   const eventsOf = new Map();
+  const missedOf = new Map(); // missed events that were marked here, by recording
 
   // What is on the screen.
   const question = el("h1", {});
@@ -171,7 +172,7 @@ function mount(root, context) {
     for (const control of decisions.querySelectorAll(".yes, .no, .unsure")) control.disabled = (!one.guess && !control.matches(".unsure")) || one.missing || status.read_only;
     for (const control of item.querySelectorAll(".tools button")) control.disabled = Boolean(one.missing);
     picture.setLimits(0, one.duration_s ?? Infinity);
-    picture.setEvents([]);
+    picture.setEvents(missedOf.get(one.source) ?? []);
     picture.setCursor(null);
     picture.setSelection(null);
     picture.setPictures([]);
@@ -284,7 +285,7 @@ function mount(root, context) {
     if (record) {
       const kept = await record.sent;
       if (kept) seq = kept.label.seq;
-      else if (takeBack()) { context.say(R.takenBack); restore(record.entry); return; }
+      else if (takeBack()) { context.say(R.takenBack); if (record.entry) restore(record.entry); else record.drop?.(); return; }
     }
     seq ??= await lastOfMine();
     if (seq === null) { context.say(R.nothingToUndo); return; }
@@ -294,7 +295,7 @@ function mount(root, context) {
     context.say(R.undone(done.label.label, done.label.polarity), "good");
     if (record?.entry) restore(record.entry);
     else if (done.item && done.label.source !== "missed") restore(prepare(done.item));
-    else eventsOf.clear();
+    else { eventsOf.clear(); record?.drop?.(); }
   }
 
   /** Number of this reviewer's last label that was not taken back, also of an earlier visit. */
@@ -358,7 +359,15 @@ function mount(root, context) {
       context.say(R.missedKept(name, formatTime(from, 2)), "good");
       if (kept) report(kept.progress);
       picture.setSelection(null);
-      (await eventsFor(source)).push({ id: kept?.label.item, from, to, label: name, state: "positive" });
+      const one = { id: kept?.label.item, from, to, label: name, state: "positive" };
+      missedOf.set(source, [...(missedOf.get(source) ?? []), one]);
+      record.drop = () => {
+        missedOf.set(source, missedOf.get(source).filter((other) => other !== one));
+        if (entry?.item.source === source && !elsewhere) picture.setEvents(missedOf.get(source));
+      };
+      if (entry?.item.source === source && !elsewhere) picture.setEvents(missedOf.get(source));
+      (await eventsFor(source)).push(one);
+      if (elsewhere && entry?.item.source === source) picture.setEvents((await eventsFor(source)).filter((other) => other.id !== entry.item.item));
       showStrip();
     } catch (error) { said.pop(); context.fail(error); }
   }
@@ -424,7 +433,7 @@ function mount(root, context) {
     back.hidden = true;
     refine.cancel();
     const { start_s, end_s } = entry.piece;
-    picture.setEvents([]);
+    picture.setEvents(missedOf.get(entry.item.source) ?? []);
     picture.setSelection(null);
     picture.setRange(start_s, end_s);
     strip.setWindow(start_s, end_s);
