@@ -223,6 +223,16 @@ def test_the_token_leaves_the_address_for_a_cookie(server: PageServer) -> None:
     headers = {"host": HOST, "cookie": f"other=1; earful-{PORT}={TOKEN}"}
     assert server.send("GET", "/api/status", headers=headers).status_code == 200
     assert server.error(server.send("GET", "/?token=wrong", headers={"host": HOST}))[0] == 401
+    browser = {"host": HOST, "accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    page = server.send("GET", "/?token=wrong", headers=browser)
+    plain = server.send("GET", "/?token=wrong", headers={"host": HOST})
+    assert page.status_code == 401
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "open the address that the server printed" in page.text
+    changing = {"content-type", "content-length"}
+    assert {key: value for key, value in page.headers.items() if key not in changing} == {
+        key: value for key, value in plain.headers.items() if key not in changing
+    }
 
 
 def test_a_ticket_opens_the_page_once(server: PageServer) -> None:

@@ -7,7 +7,7 @@ export const MOST_WAITING = 200;
 const GONE = new Set([401, 429, 502, 503, 504]);
 const waiting = [];
 const watchers = new Set();
-let online = true, retry = 0, sending = false, pause = 1000;
+let online = true, locked = false, retry = 0, sending = false, pause = 1000;
 
 /** Name of this tab: leases of the queue keep two tabs apart. */
 export const CLIENT = tabName();
@@ -73,7 +73,7 @@ export async function request(method, path, { params, body, type, accept, signal
     return response;
   }
   const told = await response.json().catch(() => ({}));
-  if (response.status === 401) lost();
+  if (response.status === 401) lost(true);
   throw new ApiError(response.status, told.error ?? {});
 }
 
@@ -143,8 +143,8 @@ export async function followChanges(onEvent) {
 // The server's absence, and the labels that wait for it.
 
 /**
- * Call `watcher({online, n_waiting, refused?, kept?})` at once and when that changes; returns what ends it.
- * `kept` is the server's answer to a label that had waited, `refused` the sentences of those that it refused.
+ * Call `watcher({online, locked, n_waiting, refused?, kept?})` at once and when that changes; returns what ends it.
+ * `locked`: it answers, and does not know this page's token. `kept` is the server's answer to a label that had waited, `refused` the sentences of those that it refused.
  */
 export function onConnection(watcher) {
   watchers.add(watcher);
@@ -152,10 +152,11 @@ export function onConnection(watcher) {
   return () => watchers.delete(watcher);
 }
 
-const connection = () => ({ online, n_waiting: waiting.filter((one) => one.late).length });
+const connection = () => ({ online, locked, n_waiting: waiting.filter((one) => one.late).length });
 const announce = (more) => { for (const watcher of watchers) watcher({ ...connection(), ...more }); };
 
-function lost() {
+function lost(refused = false) {
+  locked = refused;
   for (const one of waiting) { one.late = true; one.resolve(null); }
   if (online) { online = false; pause = 1000; }
   announce();
@@ -208,7 +209,7 @@ async function flush() {
       one.resolve(kept);
       if (one.late) announce({ kept });
     } catch (error) {
-      if (error.gone) { sending = false; lost(); break; }
+      if (error.gone) { sending = false; lost(error.status === 401); break; }
       if (one.late) refused.push(error.message);
       one.reject(error);
     }

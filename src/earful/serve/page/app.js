@@ -101,10 +101,10 @@ function describe() {
   who.setAttribute("aria-label", who.title);
 }
 
-function connected({ online, n_waiting: waits, refused }) {
+function connected({ online, locked, n_waiting: waits, refused }) {
   const was = !offline.hidden;
   offline.hidden = online && !waits;
-  refill(offline, online ? null : el("b", {}, T.app.offline), online ? null : ` ${T.app.offlineHint}`,
+  refill(offline, online ? null : el("b", {}, locked ? T.app.locked : T.app.offline), online ? null : ` ${locked ? T.app.lockedHint : T.app.offlineHint}`,
     waits ? ` ${T.app.waits(waits)}` : null);
   if (refused) say(T.app.refused(refused), "bad");
   else if (was && offline.hidden) say(T.app.back, "good");

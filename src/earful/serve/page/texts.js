@@ -13,6 +13,8 @@ export const T = {
     noReviewer: "Who are you? Labels carry no name",
     offline: "The server does not answer.",
     offlineHint: "Is earful serve still running? After a restart open the address that it printed.",
+    locked: "earful serve was started anew.",
+    lockedHint: "Open the new address that earful serve printed; this page goes on when that is open.",
     waits: (n) => `${count(n, "label waits", "labels wait")} here, and will be sent when it is back.`,
     back: "The server is back.",
     sent: "The labels that waited are sent.",

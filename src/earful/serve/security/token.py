@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
+from html import escape
 from urllib.parse import parse_qsl, quote, urlencode
 
-from earful.serve.faults import RequestError
+from earful.serve.faults import RequestError, fault_headers
 from earful.serve.security.asgi import (
     Application,
     Receive,
@@ -65,10 +66,10 @@ class TokenGuard:
                     },
                 )
                 return
-            await refuse(send, RequestError(_NEEDED, status=401, code="token"))
+            await _refuse(scope, send)
             return
         if is_api(scope) and not self._is_allowed(scope):
-            await refuse(send, RequestError(_NEEDED, status=401, code="token"))
+            await _refuse(scope, send)
             return
         await self._app(scope, receive, send)
 
@@ -96,6 +97,21 @@ class TokenGuard:
 
     def _is_right(self, given: str) -> bool:
         return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), self._token)
+
+
+async def _refuse(scope: Scope, send: Send) -> None:
+    """Refuse a request; a person who goes there by a browser is told so on a page."""
+    fault = RequestError(_NEEDED, status=401, code="token")
+    if "text/html" not in (header(scope, "accept") or ""):
+        await refuse(send, fault)
+        return
+    text = escape(_NEEDED)
+    page = (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>earful</title>'
+        f"<h1>earful</h1><p>{text[0].upper()}{text[1:]}.</p></html>"
+    )
+    headers = {"content-type": "text/html; charset=utf-8", **fault_headers(fault)}
+    await reply(send, fault.status, page.encode(), headers)
 
 
 def _cookies(scope: Scope, name: str) -> list[str]:
