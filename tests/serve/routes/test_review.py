@@ -240,6 +240,7 @@ MISSED = {"label": "wren", "polarity": "positive", "source": "missed", "start_s"
         ({**BODY, "item": "0000000000000000"}, 404, "item"),
         ({**BODY, "scan": "other"}, 404, "scan"),
         (MISSED, 422, "source_id"),
+        ({**MISSED, "source_id": "SOURCE"}, 422, "end_s"),
         ({**MISSED, "source_id": "r-0123456789abcdef", "end_s": 2}, 404, "source"),
         ({**MISSED, "source_id": "SOURCE", "end_s": 70}, 422, "end_s"),
         ({**MISSED, "source_id": "SOURCE", "end_s": 0.5}, 422, "end_s"),
@@ -252,6 +253,16 @@ def test_a_label_refuses(shared: InProcess, body: dict[str, Any], status: int, f
     found = shared.post("/api/labels", **sent)
     assert (found.status_code, found.json()["error"]["field"]) == (status, field), found.text
     assert not list(shared.state.reviews[SCAN].journal.read())
+
+
+def test_a_label_without_an_item_is_told_how_a_missed_event_is_sent(shared: InProcess) -> None:
+    sent = {**MISSED, "source_id": ids(shared)[0], "end_s": 2.0}
+    del sent["source"]
+    error = shared.post("/api/labels", **sent).json()["error"]
+    assert error["field"] == "item"
+    assert "got source_id; an event that the scan missed has source 'missed'" in error["message"]
+    error = shared.post("/api/labels", label="wren", polarity="positive").json()["error"]
+    assert "got neither item nor source_id" in error["message"]
 
 
 @pytest.mark.parametrize(

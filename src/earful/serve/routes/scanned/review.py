@@ -105,13 +105,20 @@ def router(state: ServerState) -> APIRouter:
 
     @routes.post("/api/labels", status_code=201, response_class=PlainJson)
     def add_label(body: LabelBody, request: Request) -> PlainJson:
-        """Keep what a reviewer says; it is on the disk when the answer comes."""
+        """Keep what a reviewer says; it is on the disk when the answer comes.
+
+        Of an item: `item` as `/api/queue` gives it, or the `item` of an event, with `label` and
+        `polarity`. Of an event that the scan missed there is no item: `source` is `missed`,
+        `polarity` is `positive`, and `source_id` (the `source` of a recording), `start_s` and
+        `end_s` say where it is.
+        """
         session, reviewer = desk.session(body.scan), reviewer_of(request, state)
         client = client_of(request)
         with _explained():
             if body.source == "missed":
                 labelled = _missed(state, session, body, reviewer, client)
             else:
+                _require_item(body)
                 item = session.item(body.item, reviewer=reviewer, client=client)
                 said = _label_of(state, item, body, reviewer)
                 labelled = session.label(said, client=client)
@@ -206,13 +213,28 @@ def _explained() -> Iterator[None]:
         ) from error
 
 
+def _require_item(body: LabelBody) -> None:
+    """Say what is expected of who names no item."""
+    if not body.item:
+        given = "source_id" if body.source_id is not None else "neither item nor source_id"
+        raise RequestError(
+            f"item: expected the id of an item, got {given}; an event that the scan missed has "
+            "source 'missed', polarity 'positive', source_id, start_s and end_s",
+            field="item",
+        )
+
+
 def _missed(
     state: ServerState, session: ReviewSession, body: LabelBody, reviewer: str, client: str
 ) -> Labelled:
     """Keep an event that the scan missed."""
     if body.source_id is None or body.start_s is None or body.end_s is None:
-        field = "source_id" if body.source_id is None else "start_s"
-        raise RequestError(f"{field}: a missed event has source_id, start_s and end_s", field=field)
+        times = "end_s" if body.start_s is not None else "start_s"
+        field = "source_id" if body.source_id is None else times
+        raise RequestError(
+            f"{field}: expected source_id, start_s and end_s of an event that the scan missed",
+            field=field,
+        )
     if body.polarity != "positive":
         raise RequestError(
             f"polarity={quoted(body.polarity)}: a missed event is positive", field="polarity"
