@@ -103,3 +103,13 @@ def test_moments_are_compared_where_zones_are_known_and_where_they_are_not() -> 
 def test_what_is_no_cursor(cursor: str) -> None:
     with pytest.raises(RequestError, match="cursor"):
         table([event("a.wav", 0)]).page(cursor)
+
+
+def test_what_tables_have_no_word_for_is_told_and_asked_for() -> None:
+    rows = [event("a.wav", at, review=said) for at, said in ((1, ""), (2, "unknown"), (3, ""))]
+    statuses = {rows[0].event_id: "skip", rows[1].event_id: "disputed"}
+    own = EventTable(Events(rows=tuple(rows)), statuses)
+    for review, place in (("skip", 0), ("disputed", 1), ("none", 2)):
+        page = own.page("", 500, filter_events(EventFilter(reviews=frozenset({review}))))
+        assert [one.event_id for one in page.rows] == [rows[place].event_id]
+    assert own.n_reviewed["a.wav"] == 1

@@ -61,6 +61,8 @@ def test_events_come_in_pages(shared: InProcess) -> None:
         ({"label": "owl"}, 0),
         ({"review": "none"}, 10),
         ({"review": "positive"}, 0),
+        ({"review": "skip"}, 0),
+        ({"review": "disputed"}, 0),
         ({"site": "SITE8"}, 2),
         ({"from": "20", "to": "40"}, 4),
         ({"from": "2026-05-03T12:00:00"}, 2),

@@ -74,11 +74,13 @@ class Desk:
             LabelError: Its journal is damaged.
         """
         session = self.session(name)
-        version = (session.journal.state().last_seq, self._fits.get(session.name, 0))
+        said = session.journal.state()
+        version = (said.last_seq, self._fits.get(session.name, 0))
         known = self._tables.get(session.name)
         if known is not None and known[0] == version:
             return known[1]
-        table = EventTable(session.events)
+        statuses = {item: one.status for item, one in said.items.items()}
+        table = EventTable(session.events, statuses)
         with self._lock:
             self._tables[session.name] = (version, table)
         return table

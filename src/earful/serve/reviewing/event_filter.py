@@ -13,7 +13,7 @@ from earful.serve.sources import recording_id
 from earful.values import short_repr
 from earful.wording import listed, quoted
 
-REVIEWS: Final = ("positive", "negative", "unknown", "none")
+REVIEWS: Final = ("positive", "negative", "unknown", "skip", "disputed", "none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,8 @@ class EventFilter:
 
     Attributes:
         labels: One of these.
-        reviews: One of ``"positive"``, ``"negative"``, ``"unknown"`` and ``"none"``.
+        reviews: One of ``"positive"``, ``"negative"``, ``"unknown"``, ``"skip"``,
+            ``"disputed"`` and ``"none"``.
         sites: One of these; ``""`` for an unknown one.
         source: Id of the recording.
         since: Ends after this: seconds of the recording, or a moment in ISO 8601.

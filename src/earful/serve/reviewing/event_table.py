@@ -6,8 +6,8 @@ import base64
 import json
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, TypeVar
 
 from earful.index.annotations import Event, RecordingRow
@@ -46,6 +46,8 @@ class EventTable:
 
     Args:
         events: Of the scan.
+        statuses: What was said of items, by id. Tables of events have no word for ``"skip"`` and
+            ``"disputed"``; the rows here tell them.
 
     Attributes:
         events: As given.
@@ -53,7 +55,7 @@ class EventTable:
         n_reviewed: Events with a review, by path of the recording.
     """
 
-    def __init__(self, events: Events) -> None:
+    def __init__(self, events: Events, statuses: Mapping[str, str] | None = None) -> None:
         self.events = events
         numbers = {row.recording: at for at, row in enumerate(events.recordings)}
         found = [
@@ -62,12 +64,15 @@ class EventTable:
         ]
         found.sort(key=lambda pair: pair[0])
         self._keys = [key for key, _ in found]
-        self.rows = tuple(event for _, event in found)
+        said = statuses or {}
+        self.rows = tuple(_with_status(event, said.get(event.event_id, "")) for _, event in found)
         self.recordings: dict[str, RecordingRow] = {}
         for row in events.recordings:
             if row.sha256:
                 self.recordings.setdefault(recording_id(row.sha256), row)
-        self.n_reviewed = Counter(event.recording for event in self.rows if event.review)
+        self.n_reviewed = Counter(
+            event.recording for event in self.rows if event.review not in ("", "skip")
+        )
 
     def page(
         self,
@@ -103,6 +108,10 @@ class EventTable:
             next=write_cursor(list(self._keys[last])) if more else None,
             n=None if cursor else sum(map(keep, self.rows)),
         )
+
+
+def _with_status(event: Event, status: str) -> Event:
+    return replace(event, review=status) if status in ("skip", "disputed") else event
 
 
 def page_of(rows: Sequence[Row], cursor: str, limit: int) -> TablePage[Row]:

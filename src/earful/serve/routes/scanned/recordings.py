@@ -90,8 +90,8 @@ def router(state: ServerState) -> APIRouter:
     ) -> PlainJson:
         """Events by recording and time, at most 500, with `cursor` of the next page.
 
-        `review` is positive, negative, unknown or none; `from` and `to` are seconds of the
-        recording, or moments in ISO 8601.
+        `review` is positive, negative, unknown, skip, disputed or none; `from` and `to` are
+        seconds of the recording, or moments in ISO 8601.
         """
         name, table = desk.session(scan).name, desk.table(scan)
         wanted = EventFilter(
