@@ -43,8 +43,8 @@ def test_an_upload_is_described_and_found_by_its_content(server: PageServer) -> 
 @pytest.mark.parametrize(
     ("data", "status", "code", "words"),
     [
-        (b"", 422, "silent", "is the microphone muted?"),
-        (wav_bytes(level=0), 422, "silent", "is the microphone muted?"),
+        (b"", 422, "silent", "song.wav: is empty"),
+        (wav_bytes(level=0), 422, "silent", "song.wav: is silent"),
         (b"no audio at all, but a text", 415, "audio", "song.wav: "),
         (wav_bytes()[:300] + b"", 415, "audio", "song.wav: "),
         (b"\0" * 4000, 415, "audio", "song.wav: holds only zero bytes"),

@@ -27,7 +27,6 @@ _PREFIX: Final = "earful-serve-"
 _DIGITS: Final = 16
 _MOST_NAME: Final = 200
 _STALE_S: Final = 24 * 3600.0
-_UNHEARD: Final = "nothing was recorded; is the microphone muted?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +130,7 @@ class Uploads:
 
         caption = clean_name(name)
         if not incoming.size_bytes:
-            raise RequestError(_UNHEARD, code="silent", field="audio")
+            raise RequestError(f"{caption}: is empty, expected an audio file", code="silent", field="audio")
         incoming.finish()
         limits = AudioLimits(max_file_bytes=self._settings.max_upload_bytes)
         try:
@@ -141,7 +140,7 @@ class Uploads:
             raise AudioError(str(error).replace(str(incoming.path), caption)) from None
         peak = clip.levels.peak if clip.levels is not None else float(abs(clip.samples).max())
         if peak == 0:
-            raise RequestError(_UNHEARD, code="silent", field="audio")
+            raise RequestError(f"{caption}: is silent; choose another sound", code="silent", field="audio")
         id = f"u-{incoming.digest.hexdigest()[:_DIGITS]}"
         path = self.folder / f"{id}{_ending(caption)}"
         upload = Upload(

@@ -44,7 +44,8 @@ export function askEach({ files, context, question, onOpen, signal }) {
         if (!(error instanceof ApiError)) throw error;
         row.fault = error.message;
         said.className = "bad";
-        said.textContent = error.message;
+        // Its name stands beside it.
+        said.textContent = error.message.replace(`${row.file.name}: `, "");
       }
       refill(more, button(A.open, () => onOpen(row.file), { "aria-label": `${A.open} ${row.file.name}` }));
       done += 1;

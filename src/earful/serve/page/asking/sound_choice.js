@@ -23,7 +23,7 @@ let count = 0;
  * @param {{source?: string, start_s?: number, end_s?: number}} [options.given] what to begin with
  * @param {boolean} [options.several] whether several files may be chosen at once
  * @param {(how: "sound"|"stretch"|"files") => void} options.onChoose another sound, stretch or files are chosen
- * @returns {{node: HTMLElement, audio: Object|null, files: File[], give: (file: File) => Promise<void>, toggle: () => void, focus: () => void, destroy: () => void}}
+ * @returns {{node: HTMLElement, audio: Object|null, files: File[], give: (file: File, spoken?: boolean) => Promise<void>, toggle: () => void, focus: () => void, destroy: () => void}}
  *   `audio`: `{source, start_s, end_s}` as the server takes it, `null` without a sound; `files`: several that were chosen
  */
 export function createSoundChoice({ context, given = {}, several = false, onChoose }) {
@@ -64,6 +64,7 @@ export function createSoundChoice({ context, given = {}, several = false, onChoo
   function tell(text, bad = false) {
     told.textContent = text;
     told.classList.toggle("bad", bad);
+    told.setAttribute("role", bad ? "alert" : "status");
   }
 
   // The stretch.
@@ -145,7 +146,7 @@ export function createSoundChoice({ context, given = {}, several = false, onChoo
     meter.hidden = true;
     mic.firstChild.textContent = A.microphone;
     mic.setAttribute("aria-pressed", "false");
-    if (!ended) self.give(new File([blob], A.micName, { type: "audio/wav" }));
+    if (!ended) self.give(new File([blob], A.micName, { type: "audio/wav" }), true);
   }
 
   async function chooseHere() {
@@ -207,7 +208,7 @@ export function createSoundChoice({ context, given = {}, several = false, onChoo
       return picked ? { source: chosen.source, start_s: picked.from, end_s: picked.to } : { source: chosen.source };
     },
     get files() { return files; },
-    async give(file) {
+    async give(file, spoken = false) {
       const mine = ++asked;
       tell(A.sending(file.name));
       try {
@@ -215,7 +216,7 @@ export function createSoundChoice({ context, given = {}, several = false, onChoo
         if (mine === asked && !ended) choose(sent);
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
-        if (mine === asked && !ended) tell(A.refused(file.name, error.message), true);
+        if (mine === asked && !ended) tell(spoken && error.code === "silent" ? A.micSilent : A.refused(file.name, error.message), true);
       }
     },
     toggle() { if (chosen) player.toggle(); },

@@ -37,6 +37,7 @@ export const W = {
     level: "Level of the microphone",
     micName: "microphone.wav",
     micInsecure: "Browsers give the microphone to this machine and to HTTPS alone.",
+    micSilent: "Nothing was recorded; is the microphone muted?",
     micRefused: "The browser was not allowed to use the microphone; allow it beside the address, or choose a file.",
     micMissing: (why) => `No microphone can be used (${why}); choose a file.`,
     recording: (left) => `Recording; ${left.toFixed(0)} s left`,
