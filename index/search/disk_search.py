@@ -31,6 +31,7 @@ from earful.index.storage import (
     class_scores_of,
     exemplar_of,
     exemplar_values,
+    numbers_of,
     vectors_of,
 )
 from earful.wording import as_argument
@@ -166,7 +167,7 @@ def _mapped_vector_set(folder: IndexFolder, table: pa.Table) -> VectorSet:
             paths=StoredPaths(table, folder.roots()),
             content=content,
             vectors=vectors_of(table, folder.fingerprint.dim),
-            durations=table.column("duration_s").to_numpy(),
+            durations=numbers_of(table.column("duration_s")),
             stored_scores=scores,
         )
     except (ValueError, IndexError) as error:

@@ -16,6 +16,7 @@ from earful.index.storage import (
     exemplar_columns,
     exemplar_of,
     exemplar_values,
+    numbers_of,
     root_of,
 )
 
@@ -95,7 +96,7 @@ class StoredPaths(_Stored[Path]):
     def __init__(self, table: pa.Table, roots: Sequence[Path]) -> None:
         super().__init__(table.select(["audio", "root"]))
         self._roots = tuple(roots)
-        for number in set(self._table.column("root").to_numpy().tolist()):
+        for number in set(numbers_of(self._table.column("root")).tolist()):
             root_of(roots, number)
 
     def _items(self, table: pa.Table) -> Iterator[Path]:

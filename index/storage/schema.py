@@ -309,8 +309,7 @@ def exemplar_of(values: tuple[Any, ...]) -> Exemplar:
     meta = json.loads(fields["meta"])
     if not isinstance(meta, dict):
         raise ValueError(f"meta: expected a JSON object, got {fields['meta']!r}")
-    fields["meta"] = meta
-    return Exemplar(**fields)
+    return Exemplar(**{**fields, "meta": meta})
 
 
 def whole_rows(table: pa.Table, roots: Sequence[Path], dim: int) -> Iterator[Row]:
@@ -332,15 +331,25 @@ def whole_rows(table: pa.Table, roots: Sequence[Path], dim: int) -> Iterator[Row
     return (row for row, wanted in rows if row_digest(row) == wanted)
 
 
+def numbers_of(column: pa.Array | pa.ChunkedArray) -> Any:
+    """Return an array of numbers without a null; ``to_numpy`` would import pandas, if there is."""
+    dtype = np.dtype(column.type.to_pandas_dtype())
+    found = [
+        np.frombuffer(one.buffers()[1], dtype)[one.offset : one.offset + len(one)]
+        for one in getattr(column, "chunks", [column])
+        if len(one)
+    ]
+    return found[0] if len(found) == 1 else np.concatenate([np.empty(0, dtype), *found])
+
+
 def vectors_of(table: pa.Table | pa.RecordBatch, dim: int) -> NDArray[np.float32]:
     """Read the vectors of a table as float32, shape ``(n, dim)``."""
     column = _in_one_piece(table.column("vector"))
     if not (column.offset or column.null_count):
         # As they lie, which for a mapped file means unread.
-        values = column.values.to_numpy(zero_copy_only=False)
-        return np.asarray(values, dtype=np.float32)[: len(column) * dim].reshape(-1, dim)
-    flat = column.flatten().to_numpy(zero_copy_only=False)
-    return np.asarray(flat, dtype=np.float32).reshape(len(column), dim)
+        values = np.asarray(numbers_of(column.values), dtype=np.float32)
+        return values[: len(column) * dim].reshape(-1, dim)
+    return np.asarray(numbers_of(column.flatten()), dtype=np.float32).reshape(len(column), dim)
 
 
 def class_scores_of(table: pa.Table | pa.RecordBatch) -> NDArray[np.float16] | None:
@@ -353,8 +362,8 @@ def class_scores_of(table: pa.Table | pa.RecordBatch) -> NDArray[np.float16] | N
     column = _in_one_piece(table.column(CLASS_SCORES))
     n_classes = column.type.list_size
     if not (column.offset or column.null_count or column.values.null_count):
-        values = column.values.to_numpy(zero_copy_only=False)
-        return np.asarray(values)[: len(column) * n_classes].reshape(-1, n_classes)
+        values: NDArray[np.float16] = numbers_of(column.values)
+        return values[: len(column) * n_classes].reshape(-1, n_classes)
     # A missing row is no part of what flatten gives.
     flat = column.flatten().fill_null(np.float16(np.nan)).to_numpy(zero_copy_only=False)
     found = np.asarray(flat, dtype=np.float16).reshape(-1, n_classes)
