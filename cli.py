@@ -26,7 +26,7 @@ import typer
 
 import earful
 from earful import console
-from earful.command_line import LazyGroup
+from earful.command_line import INTERRUPTED, InterruptedExit, LazyGroup
 from earful.commands.options import JsonOption, example, print_json, print_result, reject_unused
 from earful.diagnostics import (
     JsonStderr,
@@ -44,7 +44,6 @@ from earful.errors import (
     UnknownNameError,
 )
 
-INTERRUPTED = 130
 _SELDOM = (100_000, 20, 20)  # objects, and collections of the younger ones, between two
 USAGE_ERRORS = (CorpusError, TaskError, FilterError, UnknownNameError, ScanMismatchError)
 _INTERRUPTION = "interrupted; what was committed is kept"
@@ -154,7 +153,7 @@ def _run() -> None:
         sys.exit(INTERRUPTED)
     except SystemExit as end:
         # Typer turns an interruption inside a command into this code, without a message.
-        if end.code == INTERRUPTED and not isinstance(end, console.InterruptedExit):
+        if end.code == INTERRUPTED and not isinstance(end, InterruptedExit):
             console.warn(_INTERRUPTION)
         raise
     except Exception as error:  # the last resort: a user reads one line, not our code

@@ -440,27 +440,6 @@ def _plain_meter(title: str, stream: TextIO) -> _Meter:
     return show
 
 
-class InterruptedExit(SystemExit):
-    """The end of a command that was interrupted and has said what is kept."""
-
-
-@contextmanager
-def told_if_interrupted(kept: str) -> Iterator[None]:
-    """End a command that is interrupted within by one line and the exit code 130.
-
-    Args:
-        kept: What is kept then, and how to go on.
-
-    Raises:
-        InterruptedExit: It was interrupted.
-    """
-    try:
-        yield
-    except KeyboardInterrupt:
-        warn(f"interrupted; {kept}")
-        raise InterruptedExit(130) from None
-
-
 def warn(message: str) -> None:
     """Write one line to stderr."""
     sys.stderr.write(printable(message) + "\n")

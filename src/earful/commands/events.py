@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from earful import console
+from earful.command_line import told_if_interrupted
 from earful.commands.options import (
     SOME_FAILED,
     JsonOption,
@@ -135,7 +136,7 @@ def events_clips(
         seed=seed,
     )
     kept = f"the clips written by now stay in {target}, listed; the same command writes all"
-    with console.told_if_interrupted(kept):
+    with told_if_interrupted(kept):
         report = write_clips(
             chosen,
             target,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earful import console
+from earful.command_line import told_if_interrupted
 from earful.commands.labels_console import (
     describe_agreement,
     describe_commit,
@@ -250,7 +251,7 @@ def labels_commit(
         )
     target = folder if index is None else index
     kept = f"what was committed to {target} is kept; the same command does what is left to do"
-    with console.told_if_interrupted(kept):
+    with told_if_interrupted(kept):
         report = commit_labels(folder, target, dry_run=dry_run, device=device)
     print_result(report.to_dict(), describe_commit(report, target), as_json=as_json)
     if report.failed or report.missing:

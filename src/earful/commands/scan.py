@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from earful import console
+from earful.command_line import told_if_interrupted
 from earful.commands.option_families import expand_families
 from earful.commands.options import SOME_FAILED, DeviceOption, JsonOption, example, print_json
 from earful.commands.scan_console import event_time, scan_meter
@@ -105,7 +106,7 @@ def scan(
         f"what was decoded is kept in {vectors or out / 'vectors'}; the same command goes on where "
         "it was"
     )
-    with console.told_if_interrupted(kept), scan_meter(sys.stderr) as meter:
+    with told_if_interrupted(kept), scan_meter(sys.stderr) as meter:
         found = scans.scan(
             paths,
             examples=sources,
