@@ -44,7 +44,10 @@ def serve(connection: socket.socket, *, cpu_s: float, memory_bytes: int) -> None
     """
     _limit_memory(memory_bytes)
     threading.Thread(target=_exit_with_parent, args=(connection,), daemon=True).start()
-    send_message(connection, {"ready": True})
+    try:
+        send_message(connection, {"ready": True})
+    except BrokenPipeError:  # killed before this process was ready
+        return
     # From here on, answers report every failure; without this, libraries written in C would
     # also print each frame that they do not like.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
