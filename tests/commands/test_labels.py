@@ -145,9 +145,7 @@ def test_flags_comments_and_items_are_shown(run: Run, events: tuple[Event, ...])
     assert [(one["seq"], one["item"], one["comment"], one["flagged"]) for one in found] == [
         (3, events[1].event_id, "a far\nwren?", True)
     ]
-    assert events[1].event_id not in run(
-        "labels", "show", OUT, "--flagged", "--reviewer", "ana"
-    )[1]
+    assert events[1].event_id not in run("labels", "show", OUT, "--flagged", "--reviewer", "ana")[1]
 
 
 def test_tables_come_in_and_go_out(run: Run, events: tuple[Event, ...]) -> None:

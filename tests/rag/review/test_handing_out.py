@@ -17,8 +17,7 @@ def no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 def ids(session: ReviewSession, strategy: str, *, client: str = "p", n: int = 9) -> list[str]:
     """Return what ana is shown."""
     return [
-        one.item
-        for one in session.next_items(n, reviewer="ana", client=client, strategy=strategy)
+        one.item for one in session.next_items(n, reviewer="ana", client=client, strategy=strategy)
     ]
 
 
