@@ -28,6 +28,7 @@ from earful.rag.review.settings import ReviewSettings
 
 # Of more labelled items the latest tell what is new.
 _MOST_COMPARED: Final = 500
+_FLAGGED: Final = "a reviewer asks for another opinion"
 
 
 class Dealer:
@@ -165,6 +166,8 @@ class Dealer:
                 return _returned(item)
         if order.name == "disputed":
             return self._deal_disputed(reviewer, label)
+        if (flagged := self._deal_flagged(reviewer, label)) is not None:
+            return flagged
         key = (reviewer, label, strategy)
         if key not in self._queues:
             self._queues[key] = Queue(
@@ -197,10 +200,19 @@ class Dealer:
                 continue
             if state.status != "disputed" and reviewer in state.words:
                 continue
-            why = "reviewers contradict each other"
-            if state.status != "disputed":
-                why = "a reviewer asks for another opinion"
+            why = "reviewers contradict each other" if state.status == "disputed" else _FLAGGED
             return Dealt(item=item, queue="disputed", why=why)
+        return None
+
+    def _deal_flagged(self, reviewer: str, label: str) -> Dealt | None:
+        """Return what another reviewer wants a second opinion on, and this one has not judged."""
+        for item in sorted(self._board.tally.flagged):
+            if (
+                label in ("", self._board.known[item].guess)
+                and reviewer not in self._board.state.items[item].words
+                and self.leases.of(item) is None
+            ):
+                return Dealt(item=item, queue="second", why=_FLAGGED)
         return None
 
     def _deal_skipped(self, reviewer: str, label: str) -> Dealt | None:

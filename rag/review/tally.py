@@ -40,6 +40,7 @@ class Tally:
     Attributes:
         skipped: By reviewer, the items that they skipped and the numbers of those labels.
         disputed: Items that reviewers contradict each other about, or that one flagged for another.
+        flagged: Of these, the ones that were flagged, and nobody else has judged since.
     """
 
     def __init__(self) -> None:
@@ -52,6 +53,7 @@ class Tally:
         self._disputed_only: set[str] = set()
         self.skipped: dict[str, dict[str, int]] = defaultdict(dict)
         self.disputed: set[str] = set()
+        self.flagged: set[str] = set()
         # Those that count, in the order in which they came to.
         self._counted: dict[str, Label] = {}
         self._by_place: dict[str, dict[str, Label]] = defaultdict(dict)
@@ -62,6 +64,7 @@ class Tally:
             self._counts[who].add(label, polarity, -1)
             self.skipped[who].pop(item, None)
         self.disputed.discard(item)
+        self.flagged.discard(item)
         self._disputed_only.discard(item)
         if (drawn := self._drawn.pop(item, None)) is not None:
             self._n_drawn[drawn] -= 1
@@ -85,6 +88,8 @@ class Tally:
             self._disputed_only.add(item)
         if state.status == "disputed" or any(word.flagged for word in state.words.values()):
             self.disputed.add(item)
+        if _awaits_another(state):
+            self.flagged.add(item)
         if (drawn := _drawn(state)) is not None:
             self._drawn[item] = drawn
             self._n_drawn[drawn] += 1
@@ -169,6 +174,18 @@ def wilson(n_right: int, n: int) -> tuple[float, float]:
 
 def _place(label: Label) -> str:
     return label.recording_sha256 or label.recording
+
+
+def _awaits_another(state: ItemState) -> bool:
+    """Whether an item was flagged, and no other reviewer has judged it since."""
+    flags = [word for word in state.words.values() if word.flagged]
+    if not flags:
+        return False
+    last = max(flags, key=lambda word: word.seq)
+    return not any(
+        word.seq > last.seq and word.reviewer != last.reviewer and word.polarity != "skip"
+        for word in state.words.values()
+    )
 
 
 def _drawn(state: ItemState) -> tuple[str, bool] | None:

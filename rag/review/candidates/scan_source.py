@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import threading
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 
 from earful.errors import CorpusError, ModelError, ScanError, ScanMismatchError
 from earful.index.annotations import Annotation, RecordingRow, read_annotations
-from earful.index.labels import Label
+from earful.index.labels import JOURNAL_FILE, Label, LabelJournal, journal_path
 from earful.model import StepEmbedder
 from earful.rag.review import NearestExample, ReviewSettings
 from earful.rag.review.candidates.candidate import ByPlace, Candidate, is_same_sound
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from earful.index import Index
 
 _EXAMPLES = "examples.csv"
+_SAME_S = 0.002
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -101,7 +104,7 @@ class ScanSource:
         for one in examples:
             self._named[self._name_of(one)] = one
         self._examples: dict[str, _Examples] = {}
-        self._known = ByPlace(self._known_of(examples))
+        self._known = ByPlace(self._known_of(self._without_reviewed(examples)))
         self._given = examples
         thresholds = {one.label: one.threshold for one in self.events.summaries}
         self.candidates = tuple(
@@ -253,6 +256,29 @@ class ScanSource:
                     kind="said",
                 )
 
+    def _without_reviewed(self, examples: Sequence[Annotation]) -> list[Annotation]:
+        """Leave out examples that the journal of this scan gave: others are asked about them."""
+        lines = {
+            one.seq: one
+            for one in LabelJournal(journal_path(self.folder)).read()
+            if isinstance(one, Label)
+        }
+        if not lines or not examples:
+            return list(examples)
+        own: dict[str, list[Label]] = defaultdict(list)
+        with (self.folder / _EXAMPLES).open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                path, _, seq = (row.get("origin") or "").rpartition(":")
+                label = lines.get(int(seq)) if seq.isdecimal() else None
+                # The scan may have been moved since: its path may be another by now.
+                if label is not None and Path(path).name == JOURNAL_FILE:
+                    own[row["recording"]].append(label)
+        return [
+            one
+            for one in examples
+            if not any(_is_of(one, label) for label in own.get(one.recording, ()))
+        ]
+
     def _name_of(self, one: Annotation) -> str:
         """Return what evidence calls an example; its times are as it was heard."""
         start_s, end_s = one.start_s * self._slow, one.end_s * self._slow
@@ -261,3 +287,12 @@ class ScanSource:
     def _read_examples(self) -> list[Annotation]:
         path = self.folder / _EXAMPLES
         return list(read_annotations([path])) if path.is_file() else []
+
+
+def _is_of(example: Annotation, label: Label) -> bool:
+    """Whether an example is what a reviewer said; tables round its times."""
+    return (
+        example.label == label.label
+        and abs(example.start_s - label.start_s) < _SAME_S
+        and abs(example.end_s - label.end_s) < _SAME_S
+    )

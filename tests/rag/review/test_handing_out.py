@@ -60,3 +60,17 @@ def test_other_orders_give_the_same_page_its_items_again(tmp_path: Path, strateg
     assert set(ids(session, strategy)) == {one.event_id for one in session.events}
     session.release("p")
     assert set(ids(session, strategy, client="q")) == {one.event_id for one in session.events}
+
+
+def test_what_is_flagged_comes_first_to_others(tmp_path: Path) -> None:
+    session = opened(made_scan(tmp_path, [0.9, 0.8, 0.7]))
+    *_, last = session.next_items(3, reviewer="ana", client="a", strategy="top")
+    session.label(said(last, flagged=True), client="a")
+    (first,) = session.next_items(1, reviewer="ben", client="b", strategy="top")
+    assert (first.item, first.queue) == (last.item, "second")
+    assert first.why == "a reviewer asks for another opinion"
+    assert first.said == ()  # ben is not told what ana said
+    assert last.item not in ids(session, "top", client="c")
+    session.label(said(first, reviewer="ben"), client="b")
+    (other,) = session.next_items(1, reviewer="eva", client="e", strategy="top") or [None]
+    assert other is None or other.item != last.item

@@ -246,3 +246,27 @@ def test_an_example_counts_as_an_item_once_somebody_has_judged_it(scan: Path) ->
     assert session.progress().n_items == opened(scan).progress().n_items == 6
     session.undo(done.label.seq, "ana")
     assert session.progress().n_items == opened(scan).progress().n_items == 5
+
+
+def test_what_a_reviewer_said_stays_an_item_when_a_scan_learnt_of_it(
+    scan: Path, scanned: Path
+) -> None:
+    session = opened(scan)
+    items = session.next_items(5, reviewer="ana", strategy="top")
+    for one in items:
+        label = session.label(said(one)).label
+    earful.scan(
+        scanned / "night",
+        examples=ExampleSources(annotations=(scanned / "A.txt",), journal=scan),
+        out=scan,
+        embedder=ToneSteps(),
+    )
+    session = opened(scan, double=100)
+    # The first five are given examples, about which nobody is asked.
+    assert session.progress().n_items == 5
+    others = session.next_items(9, reviewer="ben", strategy="top")
+    assert {one.item for one in others} == {one.item for one in items}
+    assert {one.queue for one in others} == {"second"}
+    assert session.next_items(9, reviewer="ana", strategy="top") == []
+    session.undo(label.seq, "ana")
+    assert opened(scan).progress().n_items == 5
