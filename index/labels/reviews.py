@@ -27,10 +27,13 @@ class ReviewedEvents:
             the journal says, and stay as they were where it says nothing.
         missed: Stretches that reviewers called positive and no event of that label stands for:
             what the scan missed, and events that got another label. Their score is 0.
+        denied: Stretches that were an event when reviewers said that it is not this label, and
+            are none now, as detectors learnt of it. Their score is 0.
     """
 
     events: tuple[Event, ...]
     missed: tuple[Event, ...] = ()
+    denied: tuple[Event, ...] = ()
 
     __repr__ = short_repr
 
@@ -57,7 +60,8 @@ def review_events(
     matching.finish()
     rows = {row.sha256: row for row in reversed(list(recordings)) if row.sha256}
     missed = tuple(_missed(label, rows) for label in matching.unmatched())
-    return ReviewedEvents(events=tuple(matching.events), missed=missed)
+    denied = tuple(_denied(label, rows) for label in matching.denied())
+    return ReviewedEvents(events=tuple(matching.events), missed=missed, denied=denied)
 
 
 def overlap(one: tuple[float, float], other: tuple[float, float]) -> float:
@@ -117,11 +121,15 @@ class _Matching:
         self._taken: set[int] = set()
         self._pairs: list[tuple[float, str, int, ItemState]] = []
         self._positives: list[Label] = []
+        # By item, what says that an event is not what was guessed.
+        self._denials: dict[str, Label] = {}
 
     def add(self, item: str, said: ItemState) -> None:
         """Give the event of an item's id its review, or note the events that it may be."""
         if said.label is not None and said.label.polarity == "positive":
             self._positives.append(said.label)
+        if said.label is not None and _denies_guess(said.label):
+            self._denials[item] = said.label
         if item in self._place:
             self._review(self._place[item], said)
             return
@@ -157,6 +165,14 @@ class _Matching:
                 found.append(label)
         return found
 
+    def denied(self) -> list[Label]:
+        """Return the labels that deny what is no event any more."""
+        return [
+            label
+            for item, label in self._denials.items()
+            if item not in self._place and not self._near(label, label.guess or label.label)
+        ]
+
     def _near(self, label: Label, name: str) -> list[tuple[float, int]]:
         recording = recording_key(label.recording_sha256, label.recording)
         return self._stretches.near(recording, name, label.start_s, label.end_s)
@@ -189,6 +205,19 @@ def _reviewed(event: Event, review: str, words: Sequence[Label]) -> Event:
         reviewer=", ".join(dict.fromkeys(one.reviewer for one in words)),
         reviewed_at=max(moments, default=None),
     )
+
+
+def _denies_guess(label: Label) -> bool:
+    """Whether a label says that a stretch is not what was guessed, or not what it names."""
+    if label.polarity == "positive":
+        return label.guess not in ("", label.label)
+    return label.polarity == "negative" and label.guess in ("", label.label)
+
+
+def _denied(label: Label, rows: Mapping[str, RecordingRow]) -> Event:
+    name = label.guess or label.label
+    event = _missed(label, rows)
+    return replace(event, event_id=label.item, label=name, review="negative")
 
 
 def _missed(label: Label, rows: Mapping[str, RecordingRow]) -> Event:

@@ -198,6 +198,7 @@ class Board:
                 given,
                 rows=reviewed.events,
                 missed=reviewed.missed,
+                denied=reviewed.denied,
                 summaries=tuple(
                     replace(
                         one,

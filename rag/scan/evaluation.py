@@ -160,7 +160,7 @@ def _marks_of(reviewed: Events) -> list[Annotation]:
             polarity=cast("Polarity", event.review or "unknown"),
             where=f"{reviewed.folder}/{event.event_id}",
         )
-        for event in reviewed.rows + reviewed.missed
+        for event in reviewed.rows + reviewed.missed + reviewed.denied
     ]
 
 

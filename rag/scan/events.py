@@ -72,6 +72,8 @@ class Events(Sequence[Event]):
         missed: What reviewers marked and no event stands for: sounds that the scan missed, and
             events that they gave another label. Their score is 0, and nothing counts them as
             found.
+        denied: What was an event until reviewers said that it is not this label: detectors that
+            learnt of it find it no more. Their score is 0, and they are no events.
         recordings: All recordings that were asked for, also those that failed.
         summaries: A line for each label.
         scan: What decided the events, as plain JSON values: ``scan.json``.
@@ -81,6 +83,7 @@ class Events(Sequence[Event]):
 
     rows: tuple[Event, ...] = ()
     missed: tuple[Event, ...] = ()
+    denied: tuple[Event, ...] = ()
     recordings: tuple[RecordingRow, ...] = ()
     summaries: tuple[LabelSummary, ...] = ()
     scan: Mapping[str, Any] = field(default_factory=ReadOnlyDict, hash=False)
@@ -173,19 +176,21 @@ class Events(Sequence[Event]):
         Raises:
             CorpusError: A label is none of this scan.
         """
-        rows = self.rows + self.missed if with_missed else self.rows
-        known = tuple(dict.fromkeys((*self.labels, *(one.label for one in self.missed))))
+        rows = self.rows + (self.missed if with_missed else ())
+        said = (one.label for one in (*self.missed, *self.denied))
+        known = tuple(dict.fromkeys((*self.labels, *said)))
         for label in labels:
             if label not in known:
                 raise CorpusError(
                     f"label {quoted(label)}: not in this scan; {known_names(label, known)}"
                 )
-        return tuple(
-            event
-            for event in rows
-            if (not labels or event.label in labels)
-            and (min_score is None or event.score >= min_score)
-        )
+        return _chosen(rows, labels, min_score)
+
+    def select_denied(
+        self, *, labels: Sequence[str] = (), min_score: float | None = None
+    ) -> tuple[Event, ...]:
+        """Return what reviewers denied and is no event any more, likewise."""
+        return _chosen(self.denied, labels, min_score)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a data frame with the columns of ``events.csv``.
@@ -249,8 +254,20 @@ class Events(Sequence[Event]):
             self,
             rows=reviewed.events,
             missed=reviewed.missed,
+            denied=reviewed.denied,
             notes=tuple(dict.fromkeys((*self.notes, *state.notes))),
         )
+
+
+def _chosen(
+    rows: Sequence[Event], labels: Sequence[str], min_score: float | None
+) -> tuple[Event, ...]:
+    return tuple(
+        event
+        for event in rows
+        if (not labels or event.label in labels)
+        and (min_score is None or event.score >= min_score)
+    )
 
 
 def row_dict(row: Event | RecordingRow) -> dict[str, Any]:

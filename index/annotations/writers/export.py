@@ -34,6 +34,7 @@ EXPORT_FORMATS: Final = (
     *("birdnet-r", "kaleidoscope"),
 )
 """Names of formats that ``export_events`` writes."""
+_SAYS_REVIEWS: Final = ("csv", "parquet", "json", "jsonl")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,7 @@ def export_events(
     folder: Path,
     formats: Sequence[str],
     *,
+    denied: Iterable[Event] = (),
     options: ExportOptions = ExportOptions(),
 ) -> list[Path]:
     """Write events in formats of other programs into a folder.
@@ -71,6 +73,8 @@ def export_events(
         recordings: All that were scanned, also those that failed.
         folder: Made if it is not there.
         formats: Names of ``EXPORT_FORMATS``; each is written once.
+        denied: Stretches that reviewers denied and that are no events any more: only the tables
+            that have a column of reviews hold them.
         options: Choices that single formats have.
 
     Returns:
@@ -83,7 +87,7 @@ def export_events(
     for name in formats:
         if name not in EXPORT_FORMATS:
             raise CorpusError(unknown_name("format", name, EXPORT_FORMATS))
-    found = in_order(events)
+    found, denied = in_order(events), list(denied)
     rows = {row.recording: row for row in recordings}
     of_recording: dict[str, list[Event]] = {name: [] for name, row in rows.items() if row.was_read}
     for event in found:
@@ -99,7 +103,8 @@ def export_events(
                 _write_of_recording(name, written[-1], of_recording[recording], row, options)
         else:
             written.append(folder / _FILES[name])
-            _write_one(name, written[-1], found, list(rows.values()), options)
+            own = in_order([*found, *denied]) if name in _SAYS_REVIEWS else found
+            _write_one(name, written[-1], own, list(rows.values()), options)
     return written
 
 

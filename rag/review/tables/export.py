@@ -87,7 +87,7 @@ def export_labels(
 
 def _labelled(found: Events, state: LabelState, labels: Sequence[str]) -> list[Event]:
     """Return an event for each item of which anything is said that counts, or is disputed."""
-    by_id = {event.event_id: event for event in (*found.missed, *found.rows)}
+    by_id = {event.event_id: event for event in (*found.missed, *found.denied, *found.rows)}
     rows = {row.sha256: row for row in reversed(found.recordings) if row.sha256}
     labelled = []
     for item, said in state.items.items():

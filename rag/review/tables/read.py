@@ -107,7 +107,7 @@ class _Importing:
         self._reviewer = reviewer
         self._rows = {row.recording: row for row in found.recordings}
         self._names = RecordingNames(list(self._rows))
-        self._events = found.rows + found.missed
+        self._events = found.rows + found.missed + found.denied
         self._own = {event.event_id for event in found.rows}
         self._by_id = {event.event_id: event for event in self._events}
         self._stretches = Stretches(

@@ -78,6 +78,7 @@ def events_export(
         found.recordings,
         target,
         names,
+        denied=found.select_denied(labels=label, min_score=min_score),
         options=ExportOptions(
             audacity_score=audacity_score, audacity_band=audacity_band, scan=found.scan
         ),

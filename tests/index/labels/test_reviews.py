@@ -114,3 +114,22 @@ def test_other_recordings_do_not_match() -> None:
 def test_overlap_is_intersection_over_union() -> None:
     assert overlap((0, 4), (1, 3)) == 0.5
     assert overlap((0, 1), (1, 2)) == 0.0
+
+
+def test_what_was_denied_is_kept_when_it_is_no_event_any_more() -> None:
+    said = state(
+        {"item": "no", "polarity": "negative"},
+        {"item": "other", "start_s": 5.0, "end_s": 6.0, "label": "robin"},
+        {"item": "unsaid", "start_s": 9.0, "end_s": 9.5, "label": "robin", "polarity": "negative"},
+        {"item": "skipped", "start_s": 20.0, "end_s": 21.0, "polarity": "skip"},
+    )
+    found = review_events([], said)
+    assert [(one.event_id, one.label, one.review, one.score) for one in found.denied] == [
+        ("no", "wren", "negative", 0.0),
+        ("other", "wren", "negative", 0.0),
+    ]
+    assert [one.label for one in found.missed] == ["robin"]
+    # As long as it is an event, it is the event that is denied.
+    found = review_events([event(1.1, 2.0), event(5, 6)], said)
+    assert found.denied == ()
+    assert [one.review for one in found.events] == ["negative", "negative"]

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from earful.index.annotations import read_events
+from earful.rag.review.candidates import Found
 from tests.serve.routes.conftest import SCAN, ids
 from tests.support.serve_client import InProcess
 
@@ -103,3 +105,26 @@ def test_hours_of_the_day(shared: InProcess) -> None:
 def test_what_is_not_there(shared: InProcess, path: str, status: int, field: str) -> None:
     found = shared.get(f"/api/{path}")
     assert (found.status_code, found.json()["error"]["field"]) == (status, field)
+
+
+def test_what_was_denied_stays_when_a_fit_finds_it_no_more(
+    server: InProcess, tmp_path: Path
+) -> None:
+    item = server.get("/api/queue", n=1).json()["items"][0]
+    server.post("/api/labels", item=item["item"], label="wren", polarity="negative")
+    session = server.state.reviews[SCAN]
+    left = [one for one in session._source.candidates if one.item != item["item"]]
+    session._board.take(Found(candidates=tuple(left), labels=("wren",)), ())
+    server.state.desk._tables.clear()
+    assert item["item"] not in [one.event_id for one in session.events]
+    (kept,) = server.get("/api/events", review="negative").json()["events"]
+    assert (kept["item"], kept["review"], kept["label"]) == (item["item"], "negative", "wren")
+    assert kept["start_s"] == pytest.approx(item["start_s"])
+    found = server.get(f"/api/recordings/{item['source']}").json()
+    assert item["item"] in [one["item"] for one in found["events"]]
+    assert found["recording"]["n_reviewed"] == 1
+    table = tmp_path / "taken.csv"
+    table.write_bytes(server.get("/api/export", format="csv").content)
+    denied = [one.event_id for one in read_events(table) if one.review == "negative"]
+    assert denied == [item["item"]]
+    assert server.get("/api/export", format="raven-combined").text.count("wren") == 9

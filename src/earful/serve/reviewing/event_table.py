@@ -42,7 +42,7 @@ class TablePage(Generic[Row]):
 
 
 class EventTable:
-    """Events of a scan, those that it missed among them, by recording and time.
+    """Events of a scan, with what it missed and what was denied, by recording and time.
 
     Args:
         events: Of the scan.
@@ -60,7 +60,7 @@ class EventTable:
         numbers = {row.recording: at for at, row in enumerate(events.recordings)}
         found = [
             ((numbers.get(event.recording, len(numbers)), event.start_s, event.event_id), event)
-            for event in (*events.rows, *events.missed)
+            for event in (*events.rows, *events.missed, *events.denied)
         ]
         found.sort(key=lambda pair: pair[0])
         self._keys = [key for key, _ in found]

@@ -65,7 +65,14 @@ def router(state: ServerState) -> APIRouter:
             audacity_score=audacity_score, audacity_band=audacity_band, scan=events.scan
         )
         with tempfile.TemporaryDirectory(prefix="earful-export-") as folder:
-            written = export_events(chosen, events.recordings, Path(folder), names, options=options)
+            written = export_events(
+                chosen,
+                events.recordings,
+                Path(folder),
+                names,
+                denied=events.select_denied(labels=label, min_score=min_score),
+                options=options,
+            )
             name, body = _as_one_file(written)
         stem = PurePath(session.name).stem
         return Response(
