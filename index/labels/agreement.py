@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
-from earful.index.labels.fold import ItemState, LabelState
+from earful.index.labels.fold import ItemState, LabelState, contradict
 from earful.index.labels.label import Label, Undo
 from earful.plain import plain_fields
 from earful.read_only import ReadOnlyDict
@@ -130,7 +130,8 @@ class Agreement:
 def find_agreement(state: LabelState) -> Agreement:
     """Compare what reviewers say of the same items.
 
-    The last opinion of each that was not taken back counts. What was said to settle a dispute is
+    They differ where one says that a label is there and another that it is not, or that another
+    is. The last opinion of each that was not taken back counts. What was said to settle a dispute is
     no opinion of its own: who said it knew those of the others. Who calls an item something else
     says that it is not what was guessed.
 
@@ -145,7 +146,7 @@ def find_agreement(state: LabelState) -> Agreement:
         if len(opinions) < 2:
             continue
         n_shared += 1
-        if len({(one.label, one.polarity) for one in opinions.values()}) > 1:
+        if any(contradict(one, other) for one, other in combinations(opinions.values(), 2)):
             differences.append(_difference(item, said, opinions))
         for first, second in combinations(sorted(opinions), 2):
             one, other = opinions[first], opinions[second]

@@ -2,9 +2,11 @@
 
 - The last word of each reviewer counts; an undo takes a word back, and the one before it counts.
 - Positives and negatives are opinions. ``unknown`` and ``skip`` are none, and contradict nobody.
-- Reviewers whose opinions differ, in label or in polarity, make an item disputed, until more than
-  half of three opinions or more agree, or somebody resolves it (``source="resolve"``). The last
-  resolution stands whatever is said later, until it is undone or its reviewer says something else.
+- Opinions contradict each other where one says that a label is there and another that it is not, or
+  that another label is. "Machine" and "not bird" agree that it is no bird: what is there counts.
+- Contradictions make an item disputed, until more than half of three or more who judge a label
+  agree, or somebody resolves it (``source="resolve"``). The last resolution stands whatever is said
+  later, until it is undone or its reviewer says something else.
 - Without any opinion an item is ``unknown`` where somebody was unsure, else ``skip``.
 """
 
@@ -16,15 +18,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from earful.errors import LabelError
-from earful.index.labels.label import Label, Polarity, Undo
+from earful.index.labels.label import Label, Undo
 from earful.read_only import ReadOnlyDict
 from earful.values import short_repr
 from earful.wording import quoted
 
 ItemStatus = Literal["positive", "negative", "unknown", "skip", "disputed"]
-
-# A majority of one against nobody is agreement; of two against one it is a third vote's.
-_LEAST_VOTES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,11 +175,51 @@ def _what_counts(words: list[Label]) -> Label | None:
     if not opinions:
         unsure = [one for one in words if one.polarity == "unknown"]
         return (unsure or words)[-1]
-    votes: Counter[tuple[str, Polarity]] = Counter((one.label, one.polarity) for one in opinions)
-    ((most, n),) = votes.most_common(1)
-    if len(votes) > 1 and (len(opinions) < _LEAST_VOTES or 2 * n <= len(opinions)):
+    left = _undisputed(opinions)
+    if left is None:
         return None
-    return [one for one in opinions if (one.label, one.polarity) == most][-1]
+    positives = [one for one in left if one.polarity == "positive"]
+    if positives:
+        return positives[-1]
+    votes = Counter(one.label for one in left)
+    return max(left, key=lambda one: (votes[one.label], one.seq))
+
+
+def contradict(one: Label, other: Label) -> bool:
+    """Whether two opinions contradict each other.
+
+    Two labels that are not there do not, nor one that is there and another that is not.
+    """
+    if one.label == other.label:
+        return one.polarity != other.polarity
+    return one.polarity == other.polarity == "positive"
+
+
+def _undisputed(opinions: list[Label]) -> list[Label] | None:
+    """Return the opinions without those that are outvoted; ``None`` where votes settle nothing.
+
+    Of each label that somebody calls an item, those who do stand against those whose opinion
+    contradicts it. A label with more for it than against it counts. Else that with most against it
+    is outvoted, and the others are counted anew.
+    """
+    left = opinions
+    while True:
+        balance = {}
+        for label in {one.label for one in left if one.polarity == "positive"}:
+            own = next(one for one in left if (one.label, one.polarity) == (label, "positive"))
+            n_for = sum((one.label, one.polarity) == (label, "positive") for one in left)
+            if n_against := sum(contradict(own, one) for one in left):
+                balance[label] = n_for - n_against
+        if not balance:
+            return left
+        best, worst = max(balance, key=balance.__getitem__), min(balance.values())
+        if balance[best] > 0:
+            won = next(one for one in left if (one.label, one.polarity) == (best, "positive"))
+            return [one for one in left if not contradict(won, one)]
+        lost = [label for label, votes in balance.items() if votes == worst]
+        if worst == 0 or len(lost) > 1:
+            return None
+        left = [one for one in left if (one.label, one.polarity) != (lost[0], "positive")]
 
 
 def _seq(label: Label) -> int:

@@ -33,14 +33,16 @@ def test_counts_and_differences_by_hand() -> None:
             *(("d", "ana", "-wren"), ("d", "ben", "-wren")),
             *(("e", "ana", "+wren"), ("e", "ben", "?wren")),
             *(("f", "ana", "+wren"),),
+            *(("g", "ana", "+owl"), ("g", "ben", "+robin")),
         )
     )
     (pair,) = [one for one in found.pairs if one.label == "wren"]
     assert (pair.first, pair.second) == ("ana", "ben")
-    assert (pair.both, pair.only_first, pair.only_second, pair.neither) == (1, 1, 0, 2)
-    assert pair.kappa == pytest.approx(0.5)
-    assert found.n_shared == 4
-    assert [one.item for one in found.differences] == ["b", "c"]
+    assert (pair.both, pair.only_first, pair.only_second, pair.neither) == (1, 1, 0, 3)
+    assert pair.kappa == pytest.approx(0.5454545)  # (4/5 - 14/25) / (1 - 14/25)
+    assert found.n_shared == 5
+    # Of "c" both say that it is no wren.
+    assert [one.item for one in found.differences] == ["b", "g"]
     assert found.differences[0].words == {
         "ana": ("positive", "wren"),
         "ben": ("negative", "wren"),
