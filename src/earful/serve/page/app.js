@@ -81,8 +81,8 @@ function listen(kind, listener) {
 
 function changed(kind, data = {}) {
   const { change } = T.app;
-  if (kind === "refit") say(data.text || change.refit(data.label, data.n_events_before, data.n_events_after), "good");
-  else if (kind === "commit") say(data.text || change.commit(data.n_rows, data.n_removed), "good");
+  if (kind === "refit") say(change.refit(data.label, data.n_events_before, data.n_events_after), "good");
+  else if (kind === "commit") say(data.ok === false ? data.text : change.commit(data.n_rows, data.n_removed), data.ok === false ? "bad" : "good");
   else if (kind === "index" && data.text) say(data.text);
   else if (kind === "job" && data.text) say(data.text);
   for (const listener of listeners.get(kind) ?? []) listener(data);
@@ -116,6 +116,8 @@ async function route() {
   if (hash === shown) return;
   const [path, query] = hash.slice(2).split("?");
   const id = Object.hasOwn(SCREENS, path) ? path : FIRST;
+  // What was said belongs to the screen where it was said.
+  if (shown && said.dataset.kind) said.dataset.kind = "gone";
   unmount?.();
   unmount = null;
   shown = hash;
