@@ -57,7 +57,7 @@ def test_labels_that_somebody_writes_and_more_options(visit: Visit) -> None:
         page.keyboard.press("Tab")
         page.get_by_role("button", name="Ask", exact=True).click()
         said(page, "Write some labels")
-        page.get_by_label("Labels", exact=True).fill("thunder, saxophone; thunder")
+        page.get_by_label("Labels, separated").fill("thunder, saxophone; thunder")
         page.get_by_text("More options").click()
         page.get_by_label("Exemplars").select_option("2")
         with page.expect_request("**/api/classify") as asked:
@@ -67,7 +67,7 @@ def test_labels_that_somebody_writes_and_more_options(visit: Visit) -> None:
         assert page.locator(".scores tbody tr").count() == 2
         page.reload()
         assert (
-            page.get_by_label("Labels", exact=True).input_value() == "thunder, saxophone; thunder"
+            page.get_by_label("Labels, separated").input_value() == "thunder, saxophone; thunder"
         )
         assert page.get_by_label("Exemplars").input_value() == "2"
 

@@ -113,5 +113,5 @@ def test_all_is_reached_by_keyboard(visit: Visit) -> None:
                 break
             assert ring != "none", name
             reached.add(name)
-        wanted = {"Choose files", "Record", "Sounds here", "From", "To", "Question", "Among"}
+        wanted = {"Choose files", "Record", "Sounds here", "From", "To", "What to ask", "Among"}
         assert wanted | {"Exemplars"} <= reached

@@ -59,7 +59,7 @@ function mount(root, context) {
   }
 
   function fields() {
-    refill(words, asked.way === "classify" ? [among, asked.among === "labels" ? el("div", { class: "grow" }, field(A.labels, inputs.labels, A.labelsHelp)) : null]
+    refill(words, asked.way === "classify" ? [among, asked.among === "labels" ? el("div", { class: "grow" }, field(A.labels, inputs.labels)) : null]
       : asked.way === "ask" ? el("div", { class: "grow" }, field(A.question, inputs.q)) : null);
     const shots = [["", A.shotsAuto], asked.way !== "classify" && writes ? ["0", A.shotsNone] : null, ...[1, 2, 4, 8, 16, 32].map((n) => [String(n), String(n)])].filter(Boolean);
     refill(more, field(A.shots, select(shots, asked.shots, set("shots"), { title: A.shotsHint })),
@@ -185,7 +185,7 @@ function mount(root, context) {
     if (!last || status.read_only) return;
     const { answer, audio } = last;
     askLabels({
-      title: A.save, hint: A.saveHint, confirm: A.saveIt,
+      title: A.save, hint: A.saveHint, confirm: T.app.keep,
       known: [...new Set([...answer.labels, ...Object.keys(context.status.index?.labels ?? {})])],
       fields: { group: [A.group, "", A.groupHint], licence: [A.licence, "", A.licenceHint] },
       save: async (said) => {

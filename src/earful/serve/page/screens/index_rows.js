@@ -33,7 +33,7 @@ function mount(root, context) {
   const player = createPlayer({ error: context.fail, time: (at) => shown?.picture.setCursor(at), state: (state) => { if (shown) shown.play.firstChild.textContent = state === "playing" || state === "loading" ? T.sound.pause : T.sound.play; } });
   root.append(el("div", { class: "columns" }, el("div", { class: "stack" }, about, health),
     el("section", { class: "stack" }, el("div", { class: "row bottom fill" }, field(R.label, pick), el("div", { class: "grow" }, field(R.search, search)), told, status.read_only ? null : undoButton), detail,
-      el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": R.tableOf }, el("table", { class: "list" }, el("thead", {}, el("tr", {}, Object.values(R.columns).map((one) => el("th", { scope: "col" }, one)))), body)), more)));
+      el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": R.tableOf }, el("table", { class: "list" }, el("thead", {}, el("tr", {}, Object.entries(R.columns).map(([key, one]) => el("th", { scope: "col", class: key === "length" ? "number" : null }, one)))), body)), more)));
 
   /** List the rows of a label, or those that deny it. */
   function only(label = "", not = "") {
