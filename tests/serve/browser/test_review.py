@@ -202,6 +202,21 @@ def test_labels_wait_while_the_server_is_gone(folder: Path, address: str) -> Non
     assert label.at is not None
 
 
+def test_an_old_token_is_told_from_a_server_that_is_gone(folder: Path, address: str) -> None:
+    with visited(address, expected="status of 401") as page:
+        wait_for_item(page)
+        page.wait_for_timeout(1500)
+        cookies = page.context.cookies()
+        page.context.clear_cookies()
+        page.keyboard.press("y")
+        page.locator(".offline").get_by_text("Open the new address").wait_for()
+        page.locator(".offline").get_by_text("1 label waits").wait_for()
+        page.context.add_cookies(cookies)
+        wait_for_tally(page, 1)
+        page.locator(".offline").wait_for(state="hidden")
+    assert len(kept(folder)) == 1
+
+
 def test_a_missing_recording_can_only_be_skipped(folder: Path, address: str) -> None:
     night, away = folder / "night", folder / "away"
     night.rename(away)
