@@ -1,6 +1,7 @@
 """Fuzzing of every route by schemathesis, from our own OpenAPI, in this process.
 
-Needs schemathesis, which the suite does not: ``test_fuzz.py`` runs this in an environment of its own.
+Needs schemathesis, which the suite does not: ``test_fuzz.py`` runs this in an environment of its
+own.
 
     EARFUL_PARITY=1 ./dev run pytest -n 0 -s tests/serve/test_fuzz.py
 

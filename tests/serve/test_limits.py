@@ -1,4 +1,4 @@
-"""Limits on requests: slow ones hold up nobody, clients take turns, and a place is kept while used."""
+"""Limits on requests: slow ones hold up nobody, clients take turns, places are kept in use."""
 
 import asyncio
 import threading

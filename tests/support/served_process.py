@@ -125,7 +125,8 @@ class ForkedServers:
 
     def start(self) -> ForkedServer:
         """Start the next server."""
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
         pid, address = self._process.stdout.readline().split()

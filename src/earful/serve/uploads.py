@@ -130,9 +130,8 @@ class Uploads:
 
         caption = clean_name(name)
         if not incoming.size_bytes:
-            raise RequestError(
-                f"{caption}: is empty, expected an audio file", code="silent", field="audio"
-            )
+            fault = f"{caption}: is empty, expected an audio file"
+            raise RequestError(fault, code="silent", field="audio")
         incoming.finish()
         limits = AudioLimits(max_file_bytes=self._settings.max_upload_bytes)
         try:
@@ -142,9 +141,8 @@ class Uploads:
             raise AudioError(str(error).replace(str(incoming.path), caption)) from None
         peak = clip.levels.peak if clip.levels is not None else float(abs(clip.samples).max())
         if peak == 0:
-            raise RequestError(
-                f"{caption}: is silent; choose another sound", code="silent", field="audio"
-            )
+            fault = f"{caption}: is silent; choose another sound"
+            raise RequestError(fault, code="silent", field="audio")
         id = f"u-{incoming.digest.hexdigest()[:_DIGITS]}"
         path = self.folder / f"{id}{_ending(caption)}"
         upload = Upload(

@@ -53,7 +53,8 @@ ATTEMPT = """async ([base, source]) => {
     document.body.append(one);
     setTimeout(() => resolve("nothing to read"), 4000);
   });
-  const sound = `/api/audio/${source}?start_s=0&end_s=1`, picture = `/api/spectrogram/${source}?end_s=1`;
+  const sound = `/api/audio/${source}?start_s=0&end_s=1`;
+  const picture = `/api/spectrogram/${source}?end_s=1`;
   return {
     "fetch of labels": await read("/api/labels", answer),
     "fetch of the status": await read("/api/status", answer),
@@ -81,7 +82,8 @@ FORM = """base => {
   const form = document.createElement("form");
   Object.assign(form, { method: "POST", action: base + "/api/labels", enctype: "text/plain" });
   const field = document.createElement("input");
-  Object.assign(field, { name: '{"item":"x","label":"owned","polarity":"positive","comment":"', value: '"}' });
+  const half = '{"item":"x","label":"owned","polarity":"positive","comment":"';
+  Object.assign(field, { name: half, value: '"}' });
   form.append(field);
   document.body.append(form);
   form.submit();
