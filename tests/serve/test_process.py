@@ -113,6 +113,7 @@ def test_it_listens_on_one_socket_reports_to_nobody_and_ends_cleanly(
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
         assert process.returncode == 0, err
+        assert out.splitlines()[-1] == "nothing was labelled"
         assert "266" not in out
         assert TOKEN not in err
         assert token not in err

@@ -110,6 +110,7 @@ def serve(
     )
     show_faults()
     serve_page(state, on_ready=lambda address: _announce(state, address, open_browser))
+    typer.echo(describe_kept(state))
 
 
 def serve_demo(index: Path) -> None:
@@ -143,6 +144,7 @@ def serve_demo(index: Path) -> None:
     # Any port that is free: somebody may be serving already.
     state = open_state(index, ServeSettings(port=0), scans=[out], model=DEFAULT_MODEL)
     serve_page(state, on_ready=lambda address: _announce(state, address, True))
+    typer.echo(describe_kept(state))
 
 
 def _announce(state: ServerState, address: str, open_browser: bool) -> None:
@@ -181,3 +183,22 @@ def describe_opened(state: ServerState) -> str:
         n_events, n_reviewed = len(session.events), session.progress().n_reviewed
         parts.append(f"scan {name}: {counted(n_events, 'event')}, {n_reviewed:,} reviewed")
     return console.printable("; ".join(parts))
+
+
+def describe_kept(state: ServerState) -> str:
+    """Render what is kept of all labels when a server has ended, in a line."""
+    from earful.index.labels import LabelJournal, journal_path
+    from earful.rag.review.tables import ROW_PREFIX
+
+    folders = [session.folder for session in state.reviews.values()]
+    parts: list[str] = []
+    for folder in dict.fromkeys([*folders, state.index_path]):
+        path = journal_path(folder)
+        words = [one for item in LabelJournal(path).state().items.values() for one in item.words]
+        if words or folder != state.index_path:
+            parts.append(f"{counted(len(words), 'label')} kept in {path}")
+    ids = state.read_index(lambda index: index.read_table(["id"]).column("id").to_pylist())
+    n_rows = sum(id.startswith(ROW_PREFIX) for id in ids)
+    if parts:
+        parts.append(f"{counted(n_rows, 'row')} of labels in {state.index_path}")
+    return console.printable("; ".join(parts or ["nothing was labelled"]))
