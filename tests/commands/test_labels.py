@@ -278,6 +278,10 @@ def test_labels_go_into_an_index(
     code, out, _ = run(*words)
     assert (code, out.splitlines()[0]) == (0, "i: 2 rows added, 0 changed, 0 removed, 0 as before")
     assert len(Index.open("i")) == 3
+    assert json.loads(run("index", "info", "i", "--json")[1])["label_counts"] == {
+        "owl": {"positive": 1, "negative": 0},
+        "wren": {"positive": 1, "negative": 1},
+    }
     code, _, err = run("labels", "commit", OUT)
     assert code == 2
     assert "--index" in err

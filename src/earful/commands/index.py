@@ -286,9 +286,12 @@ def index_info(index: IndexArgument, as_json: JsonOption = False) -> None:
             shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
             rows.append([key, shown])
     notes = [why] if (why := opened.why_empty()) else []
-    found = {**info, "rejected": [rejection.to_dict() for rejection in rejected], "notes": notes}
+    denied, counts = opened.not_labels, opened.labels
+    said = {x: {"positive": counts.get(x, 0), "negative": denied.get(x, 0)} for x in counts | denied}
+    found = {**info, "label_counts": said, "rejected": [one.to_dict() for one in rejected]}
+    found["notes"] = notes
     lines = [f"note: {note}" for note in notes] + rejection_lines(rejected, "rejected ")
-    if denied := info.get("not_labels"):
+    if denied:
         lines.insert(0, console.table_of_labels(opened.labels, denied))
     print_result(found, "\n".join([console.table(rows), *lines]), as_json=as_json)
 
