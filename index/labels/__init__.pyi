@@ -2,7 +2,7 @@ from .agreement import Agreement, Difference, PairAgreement, find_agreement
 from .fold import ItemState, ItemStatus, LabelState
 from .journal import JOURNAL_FILE, LabelJournal, journal_path
 from .label import POLARITIES, Label, LabelSource, Polarity, Undo, moment_text
-from .marks import read_marks
+from .marks import read_mark_reviewers, read_marks
 from .reviews import ReviewedEvents, Stretches, overlap, recording_key, review_events
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "journal_path",
     "moment_text",
     "overlap",
+    "read_mark_reviewers",
     "read_marks",
     "recording_key",
     "review_events",

@@ -22,8 +22,7 @@ def read_marks(journal: str | os.PathLike[str]) -> tuple[list[Annotation], list[
     Raises:
         LabelError: It is damaged.
     """
-    path = Path(journal)
-    path = path if path.name == JOURNAL_FILE else path / JOURNAL_FILE
+    path = _file_of(journal)
     state = LabelJournal(path).state()
     marks = [
         Annotation(
@@ -48,3 +47,21 @@ def read_marks(journal: str | os.PathLike[str]) -> tuple[list[Annotation], list[
             "lists them"
         )
     return marks, notes
+
+
+def read_mark_reviewers(journal: str | os.PathLike[str]) -> dict[str, str]:
+    """Return who set each mark of a journal, by its ``where``.
+
+    Args:
+        journal: The file, or the folder that it lies in; a journal that is not there is empty.
+
+    Raises:
+        LabelError: It is damaged.
+    """
+    path = _file_of(journal)
+    return {f"{path}:{one.seq}": one.reviewer for one in LabelJournal(path).state().counted}
+
+
+def _file_of(journal: str | os.PathLike[str]) -> Path:
+    path = Path(journal)
+    return path if path.name == JOURNAL_FILE else path / JOURNAL_FILE

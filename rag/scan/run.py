@@ -98,6 +98,11 @@ class Scanning:
         """All that was used as examples."""
         return [one for marked in self._marked.values() for one in marked.annotations]
 
+    @property
+    def detectors(self) -> Detectors | None:
+        """Detectors that all recordings share; ``None`` without them."""
+        return self._detectors
+
     # --- examples ----------------------------------------------------------------------------
 
     def add_marked(self, one: EncodedRecording) -> None:

@@ -27,7 +27,13 @@ from earful.model import DEFAULT_EMBEDDER, Embedder, StepEmbedder, load_step_emb
 from earful.model.audio.recorders import RecorderOptions
 from earful.rag.scan.clock import Clocks
 from earful.rag.scan.events import Events
-from earful.rag.scan.examples import ExampleSources, gather_examples
+from earful.rag.scan.examples import (
+    ExampleSources,
+    describe_change,
+    describe_doubtful,
+    gather_examples,
+    read_events_before,
+)
 from earful.rag.scan.part import ScanPart
 from earful.rag.scan.result_folder import VECTORS, ResultFolder
 from earful.rag.scan.run import Scanning
@@ -199,6 +205,14 @@ def scan(
             row, own = scanning.scan(one)
             if on_recording is not None:
                 on_recording(row, own)
+        if sources.journal is not None:
+            if out is not None:
+                before = read_events_before(Path(out))
+                scanning.notes += describe_change(before, scanning.events, scanning.rows)
+            if scanning.detectors is not None:
+                scanning.notes += describe_doubtful(
+                    scanning.detectors, sources.journal, slow=options.hearing.slow
+                )
         described = {
             **scanning.to_dict(),
             "paths": [str(os.fspath(path)) for path in given],

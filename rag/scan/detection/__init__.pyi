@@ -1,5 +1,5 @@
 from .calibration import Calibration
-from .detector import Detection, Detector, FoundEvent
+from .detector import Detection, Detector, DoubtfulExample, FoundEvent
 from .detectors import Detectors, fit_detectors
 from .events import Edges, median
 from .examples import Example, ExampleRecording
@@ -9,6 +9,7 @@ __all__ = [
     "Detection",
     "Detector",
     "Detectors",
+    "DoubtfulExample",
     "Edges",
     "Example",
     "ExampleRecording",

@@ -76,6 +76,23 @@ class FoundEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DoubtfulExample:
+    """A positive example that resembles something else more than the other examples.
+
+    Attributes:
+        example: The example; its label is the annotation's.
+        resembles: ``"background"`` of its recording, or ``"negatives"`` of its label.
+        excess: By how much cosines to that are above the highest to another example.
+    """
+
+    example: Example
+    resembles: Literal["background", "negatives"]
+    excess: float
+
+    __repr__ = short_repr
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Detection:
     """What detectors heard in one recording.
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from earful.errors import CorpusError
 from earful.model import StepEmbedder
 from earful.rag.scan import ScanSettings
-from earful.rag.scan.detection.detector import Detection, Detector, FoundEvent
+from earful.rag.scan.detection.detector import Detection, Detector, DoubtfulExample, FoundEvent
 from earful.rag.scan.detection.events import (
     Span,
     correct_edges,
@@ -20,6 +20,7 @@ from earful.rag.scan.detection.events import (
 )
 from earful.rag.scan.detection.examples import ExampleRecording, ExampleSet
 from earful.rag.scan.detection.fit import fit_detector
+from earful.rag.scan.detection.neighbours import nearest
 from earful.rag.scan.detection.scoring import (
     FEWEST_WINDOWS,
     Backgrounds,
@@ -31,6 +32,9 @@ from earful.rag.scan.detection.scoring import (
 )
 from earful.rag.scan.detection.windows import Steps, Windows
 from earful.wording import known_names, quoted
+
+_FEWEST_COMPARED = 3
+"""Examples from which on one that is unlike the others can be told."""
 
 Numbers = NDArray[np.float32]
 
@@ -91,6 +95,59 @@ class Detectors(Mapping[str, Detector]):
             window_s=windows.length * windows.step_s,
             step_s=windows.step_s,
         )
+
+    def doubtful(self) -> list[DoubtfulExample]:
+        """Return the examples that resemble something else more than the other examples.
+
+        That is the background of its recording, by the mean of the ten nearest windows, or the
+        negatives of its label, by the nearest. Where most examples of a label do, it tells
+        nothing, and where there are fewer than three, either.
+
+        Returns:
+            By how much they do, most first; an example once.
+        """
+        found: list[DoubtfulExample] = []
+        for own in self.values():
+            if len(own.examples) >= _FEWEST_COMPARED:
+                found += self._doubtful(own)
+        return sorted(found, key=lambda one: -one.excess)
+
+    def _doubtful(self, own: Detector) -> Iterator[DoubtfulExample]:
+        vectors = np.stack([one.vector for one in own.examples])
+        similar = vectors @ vectors.T
+        np.fill_diagonal(similar, -np.inf)
+        others = similar.max(axis=1)
+        background = np.full(len(vectors), -np.inf, dtype=np.float32)
+        sources = np.array([one.source for one in own.examples])
+        for source in set(sources.tolist()):
+            recording = self._examples.recordings[source]
+            if recording.is_clip:
+                continue
+            around = Backgrounds(
+                self._examples, self._settings, recording.steps, recording.sha256
+            ).of(own.label)
+            if len(around):
+                rows = sources == source
+                background[rows] = nearest(vectors[rows], around).mean(axis=1)
+        negatives = np.full(len(vectors), -np.inf, dtype=np.float32)
+        if own.negatives:
+            denied = np.stack([one.vector for one in own.negatives])
+            negatives = (vectors @ denied.T).max(axis=1)
+        over_background, over_negatives = background - others, negatives - others
+        # Where a typical example does, its calls are many, or the sounds too much alike.
+        if np.median(over_background) >= 0:
+            over_background[:] = -np.inf
+        if np.median(over_negatives) >= 0:
+            over_negatives[:] = -np.inf
+        for row, example in enumerate(own.examples):
+            excess = max(float(over_background[row]), float(over_negatives[row]))
+            if excess > 0:
+                yield DoubtfulExample(
+                    example=example,
+                    # What somebody said no to says more than what surrounds it.
+                    resembles="negatives" if over_negatives[row] > 0 else "background",
+                    excess=excess,
+                )
 
     def _scores(self, steps: Steps, sha256: str) -> Numbers:
         """Return the scores of all labels and windows, at the recording's scale."""

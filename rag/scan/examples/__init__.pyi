@@ -1,5 +1,6 @@
 from .marked import MarkedRecording, OpenStretch, digest_marks
 from .naming import RecordingNames
+from .reviewed import describe_change, describe_doubtful, read_events_before
 from .sources import ExampleSources, GatheredExamples, gather_examples
 from .standing import narrow_clips
 
@@ -9,7 +10,10 @@ __all__ = [
     "MarkedRecording",
     "OpenStretch",
     "RecordingNames",
+    "describe_change",
+    "describe_doubtful",
     "digest_marks",
     "gather_examples",
     "narrow_clips",
+    "read_events_before",
 ]

@@ -77,11 +77,41 @@ def test_reviews_outlast_a_scan_and_are_further_examples() -> None:
     # The first event was given as an example already, and does not count twice.
     assert (by_label["wren"].n_examples, by_label["fox"].n_examples) == (4, 1)
     assert any("4 labels of reviewers: 3 positive, 1 negative" in note for note in learnt.notes)
+    assert learnt.notes[-1] == "events of each label, against the scan before: fox from 0 to 3"
     foxes = [one for one in learnt if one.label == "fox"]
     assert foxes[0].review == "positive"
     assert learnt.missed == ()
     LabelJournal(journal_path(OUT)).undo(missed.seq, "ana")
     assert not any(one.label == "fox" and one.review for one in Events.open(OUT))
+
+
+def test_a_yes_to_the_background_is_named() -> None:
+    night(every(4, 12, "wren"))
+    found = scan()
+    for event in found[3:7]:
+        say(event, "positive")
+    journal = ExampleSources(annotations=("a.txt",), journal=OUT)
+    assert not any("listen again" in note for note in scan(examples=journal).notes)
+    gap_s = (found[7].end_s + found[8].start_s) / 2
+    say(found[7], "positive", item="m", start_s=gap_s, end_s=gap_s + 0.5, source="missed")
+    learnt = scan(examples=journal)
+    told = [note for note in learnt.notes if "listen again" in note]
+    assert len(told) == 1
+    assert "by ana resembles its background more than the other examples" in told[0]
+
+
+def test_a_yes_to_what_others_called_no_is_named() -> None:
+    night(sorted(every(4, 8, "wren") + every(4, 4, "fox", first_s=39)))
+    found = scan()
+    for event in found[3:6]:
+        say(event, "positive")
+    for n, start_s in enumerate((39.0, 43.0, 47.0)):
+        said = {"item": f"m{n}", "start_s": start_s, "end_s": start_s + 1, "source": "missed"}
+        say(found[0], "negative" if n < 2 else "positive", **said)
+    notes = scan(examples=ExampleSources(annotations=("a.txt",), journal=OUT)).notes
+    (told,) = (note for note in notes if "listen again" in note)
+    assert "wren: the yes at 0:47" in told
+    assert "by ana resembles what is known not to be wren more than" in told
 
 
 def test_twenty_reviewed_events_give_probabilities() -> None:
