@@ -66,6 +66,12 @@ _LABELS: dict[Depends, str] = {
     "no": "it does not read what is said of them",
 }
 
+# What "yes" says where scores moved clearly and no answer changed.
+_MOVED = "moves its scores clearly, and no answer here"
+_QUERY_MOVED = f"listens: the recording {_MOVED}"
+_EXEMPLARS_MOVED = f"it listens to the exemplars: their audio {_MOVED}"
+_LABELS_MOVED = "it reads what is said of them: other labels move its scores clearly, and no answer"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
@@ -135,11 +141,24 @@ class Listening:
         """Return plain JSON values."""
         return plain_fields(self)
 
+    def _changes_answers(self, *changes: Change | None) -> bool:
+        """Whether more answers changed than when the same was asked again."""
+        floor = self.repeated.n_other_answers
+        return any(one is not None and one.n_other_answers > floor for one in changes)
+
     def describe(self) -> str:
         """Return what was found in plain words, a line each."""
-        lines = [f"{self.model} {_QUERY[self.hears_query]}", _EXEMPLARS[self.hears_exemplars]]
+        query, audio = _QUERY[self.hears_query], _EXEMPLARS[self.hears_exemplars]
+        if self.hears_query == "yes" and not self._changes_answers(self.silence, self.other):
+            query = _QUERY_MOVED
+        if self.hears_exemplars == "yes" and not self._changes_answers(self.exemplar_audio):
+            audio = _EXEMPLARS_MOVED
+        lines = [f"{self.model} {query}", audio]
         if self.reads_exemplars != "unknown":
-            lines.append(_LABELS[self.reads_exemplars])
+            is_moved = self.reads_exemplars == "yes" and not self._changes_answers(
+                self.exemplar_labels
+            )
+            lines.append(_LABELS_MOVED if is_moved else _LABELS[self.reads_exemplars])
         if self.is_told:
             lines.append(
                 "mind: retrieval has heard the recording, too, and tells the model similarities, "

@@ -1,6 +1,7 @@
 """Whether models listen: known listeners and known deaf ones are told apart."""
 
 import json
+from dataclasses import replace
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +30,13 @@ def test_a_perfect_ear_listens_to_the_recording_alone(index: Path) -> None:
     told = found.describe()
     assert told.startswith("scripted listens: its answers depend on the recording\n")
     assert "it does not read what is said of them" in told
+    # Scores alone are no changed answers, and are not told as such.
+    moved = replace(found.silence, n_other_answers=0)
+    scored = replace(found, silence=moved, other=None, hears_exemplars="yes", exemplar_audio=moved)
+    assert scored.describe().splitlines()[:2] == [
+        "scripted listens: the recording moves its scores clearly, and no answer here",
+        "it listens to the exemplars: their audio moves its scores clearly, and no answer here",
+    ]
     assert json.loads(json.dumps(found.to_dict()))["hears_query"] == "yes"
 
 
