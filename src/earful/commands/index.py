@@ -287,7 +287,10 @@ def index_info(index: IndexArgument, as_json: JsonOption = False) -> None:
             rows.append([key, shown])
     notes = [why] if (why := opened.why_empty()) else []
     denied, counts = opened.not_labels, opened.labels
-    said = {x: {"positive": counts.get(x, 0), "negative": denied.get(x, 0)} for x in counts | denied}
+    said = {
+        label: {"positive": counts.get(label, 0), "negative": denied.get(label, 0)}
+        for label in dict(counts) | dict(denied)
+    }
     found = {**info, "label_counts": said, "rejected": [one.to_dict() for one in rejected]}
     found["notes"] = notes
     lines = [f"note: {note}" for note in notes] + rejection_lines(rejected, "rejected ")
