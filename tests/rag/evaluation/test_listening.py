@@ -1,8 +1,8 @@
 """Whether models listen: known listeners and known deaf ones are told apart."""
 
 import json
-from dataclasses import replace
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
