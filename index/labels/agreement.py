@@ -131,8 +131,8 @@ def find_agreement(state: LabelState) -> Agreement:
     """Compare what reviewers say of the same items.
 
     They differ where one says that a label is there and another that it is not, or that another
-    is. The last opinion of each that was not taken back counts. What was said to settle a dispute is
-    no opinion of its own: who said it knew those of the others. Who calls an item something else
+    is. The last opinion of each that was not taken back counts. What was said to settle a dispute
+    is no opinion of its own: who said it knew those of the others. Who calls an item something else
     says that it is not what was guessed.
 
     Args:

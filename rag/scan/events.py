@@ -265,8 +265,7 @@ def _chosen(
     return tuple(
         event
         for event in rows
-        if (not labels or event.label in labels)
-        and (min_score is None or event.score >= min_score)
+        if (not labels or event.label in labels) and (min_score is None or event.score >= min_score)
     )
 
 

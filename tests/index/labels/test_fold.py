@@ -40,7 +40,10 @@ def say(journal: LabelJournal, reviewer: str, said: str, source: str = "review")
         ("ana wren positive; ben robin positive; eva owl positive", "disputed"),
         ("ana wren positive; ben wren positive; eva wren negative", "wren positive"),
         ("ana wren positive; ben wren positive; eva robin positive", "wren positive"),
-        ("ana wren positive; ben robin positive; eva wren negative; ida robin negative", "disputed"),
+        (
+            "ana wren positive; ben robin positive; eva wren negative; ida robin negative",
+            "disputed",
+        ),
         ("ana wren positive; ben wren unknown", "wren positive"),
         ("ana wren unknown; ben wren skip", "wren unknown"),
         ("ana wren skip", "wren skip"),

@@ -66,9 +66,7 @@ def test_labels_that_somebody_writes_and_more_options(visit: Visit) -> None:
         assert (body["labels"], body["shots"]) == (["thunder", "saxophone"], 2)
         assert page.locator(".scores tbody tr").count() == 2
         page.reload()
-        assert (
-            page.get_by_label("Labels, separated").input_value() == "thunder, saxophone; thunder"
-        )
+        assert page.get_by_label("Labels, separated").input_value() == "thunder, saxophone; thunder"
         assert page.get_by_label("Exemplars").input_value() == "2"
 
 

@@ -384,5 +384,5 @@ def test_what_a_page_showed_is_kept_when_its_label_waited(open_server: OpenServe
     assert said.status_code == 201
     (kept,) = LabelJournal(JOURNAL).read()
     assert isinstance(kept, Label)
-    assert (kept.start_s, kept.end_s) == (pytest.approx(shown["start_s"]), shown["end_s"])
+    assert [kept.start_s, kept.end_s] == pytest.approx([shown["start_s"], shown["end_s"]])
     assert (kept.guess, kept.score, kept.threshold) == ("wren", 0.625, 0.375)
