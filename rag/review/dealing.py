@@ -90,10 +90,12 @@ class Dealer:
             found.append(self._show(dealt, lease, (label, strategy)))
         return found
 
-    def shown(self, item: str) -> ReviewItem | None:
-        """Return an item as somebody sees it now; ``None`` if nobody does."""
-        lease = self.leases.of(item)
-        return None if lease is None else self.as_shown(item, lease.reviewer, lease.client)
+    def shown(self, item: str, reviewer: str, client: str) -> ReviewItem | None:
+        """Return an item as a page was shown it, else as somebody sees it now."""
+        own, lease = self.as_shown(item, reviewer, client), self.leases.of(item)
+        if own is not None or lease is None:
+            return own
+        return self.as_shown(item, lease.reviewer, lease.client)
 
     def as_shown(self, item: str, reviewer: str, client: str) -> ReviewItem | None:
         """Return an unanswered item as a page was shown it, be it that its lease has ended."""

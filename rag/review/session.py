@@ -6,7 +6,6 @@ import logging
 import os
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -21,6 +20,7 @@ from earful.rag.review.candidates import Candidate, IndexSource, ReviewSource, S
 from earful.rag.review.changes import Change, Labelled, Progress, Refit
 from earful.rag.review.dealing import Dealer
 from earful.rag.review.item import ReviewItem
+from earful.rag.review.palette import Palette
 from earful.rag.review.queues import Dealt
 from earful.rag.review.refitting import Refitter
 from earful.rag.review.settings import ReviewSettings
@@ -49,11 +49,11 @@ class ReviewSession:
         source: What is asked about.
         settings: How a review chooses what is shown.
         labels: That are offered first.
+        more_labels: That are offered last.
         clock: Tells seconds since 1970.
 
     Attributes:
         name: Name of the scan's folder; ``"index"`` for the rows of an index.
-        labels: Those of the task in its order, then the most used first; they stay in this order.
         journal: Where labels go.
         settings: As given.
         on_change: Is told of each change: ``"label"``, ``"undo"`` or ``"refit"``, and its data as
@@ -66,6 +66,7 @@ class ReviewSession:
         settings: ReviewSettings = _DEFAULTS,
         *,
         labels: Sequence[str] = (),
+        more_labels: Sequence[str] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.name = source.name
@@ -77,12 +78,7 @@ class ReviewSession:
         self._board = Board(source, self.journal, settings)
         self._dealer = Dealer(self._board, source, settings, clock)
         self._refitter = Refitter(self._board, self._dealer, source, settings, self._lock)
-        used, found = self._board.tally.used(), Counter(one.guess for one in source.candidates)
-        most = sorted(
-            dict.fromkeys([*source.labels, *used]),
-            key=lambda label: (-used[label], -found[label], label),
-        )
-        self.labels = tuple(dict.fromkeys([*labels, *most]))
+        self._palette = Palette(self.journal, [*labels, *source.labels], more_labels)
 
     @classmethod
     def open(
@@ -135,7 +131,8 @@ class ReviewSession:
             if not isinstance(task, Task):
                 task = load_task(os.fspath(task), takes_one_label=True)
             labels = tuple(task.labels)
-        return cls(source, settings, labels=labels, clock=clock)
+        more = () if opened is None else sorted(opened.labels)
+        return cls(source, settings, labels=labels, more_labels=more, clock=clock)
 
     def __repr__(self) -> str:
         return repr_of(self, name=self.name, n_items=self._board.n_items)
@@ -146,6 +143,12 @@ class ReviewSession:
     def folder(self) -> Path:
         """Folder of the scan, or of the index."""
         return self._source.folder
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels to choose from: of the task, then of the scan, then what reviewers named."""
+        with self._lock:
+            return self._palette.labels()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -177,7 +180,7 @@ class ReviewSession:
 
         Args:
             item_id: Its id.
-            reviewer: Who asks; what they were shown and have not answered is as they were shown it.
+            reviewer: Who asks; what they have not answered is as they were shown it.
             client: The page that asks.
 
         Raises:
@@ -186,9 +189,7 @@ class ReviewSession:
         with self._lock:
             self._board.catch_up()
             candidate = self._board.find(item_id)
-            own = self._dealer.as_shown(item_id, reviewer, client)
-            shown = own or self._dealer.shown(item_id)
-            if shown is not None:
+            if (shown := self._dealer.shown(item_id, reviewer, client)) is not None:
                 return shown
             dealt = Dealt(item=item_id, queue="", why="")
             return self._dealer.describe(candidate, dealt, self._dealer.leases.of(item_id))
@@ -327,8 +328,8 @@ class ReviewSession:
             end_s: Where it ends, in seconds.
             label: What sounds there.
             reviewer: Who says so.
-            client: The page that says it.
-            comment: Whatever the reviewer adds.
+            client: Their page.
+            comment: Whatever they add.
             flagged: Whether another reviewer should look at it.
             seen_ms: How long it was looked at, in milliseconds; ``None`` when unknown.
             at: When it was said; ``None`` for now.

@@ -40,7 +40,7 @@ class IndexSource:
     Attributes:
         name: ``"index"``.
         folder: The index's folder.
-        labels: Of the index, the most used first.
+        labels: Of the index, by name.
         candidates: The doubtful rows.
         events: None.
         detector: Empty.
@@ -55,8 +55,7 @@ class IndexSource:
         self.events = Events()
         self.detector = ""
         self._index = index
-        counts = index.labels
-        self.labels = tuple(sorted(counts, key=lambda label: (-counts[label], label)))
+        self.labels = tuple(sorted(index.labels))
         self._look()
 
     @property

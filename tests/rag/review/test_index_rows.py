@@ -40,7 +40,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
 def test_rows_that_somebody_should_listen_to(index: Index, tmp_path: Path) -> None:
     session = ReviewSession.open(index=index)
     assert session.name == "index"
-    assert session.labels == ("low", "high")
+    assert session.labels == ("high", "low")  # by name
     items = session.next_items(10, reviewer="ana")
     assert [item.source.name for item in items] == ["wrong.wav", "0.wav", "copy.wav"]
     wrong, first, copy = items

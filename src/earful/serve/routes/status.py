@@ -41,6 +41,7 @@ def router(state: ServerState) -> APIRouter:
                     "n_reviewed": progress.n_reviewed,
                     "n_disputed": progress.n_disputed,
                     "labels": list(session.labels),
+                    "looked_for": list(session.events.labels),
                     "notes": [state.explain(note) for note in session.notes],
                 }
                 for name, session in state.reviews.items()

@@ -47,7 +47,7 @@ function mountList(root, context, scan) {
     el("div", { class: "row bottom" }, scanField(context, scan), field(R.search, search), el("span", { class: "grow" }), told),
     el("div", { class: "scroll" }, el("table", { class: "list" }, el("thead", {}, el("tr", {}, heads)), body)), more,
     el("div", { class: "card stack" }, el("div", { class: "row" }, el("h2", { class: "grow" }, R.hours),
-      select([["", R.allLabels], ...scan.labels.map((one) => [one, one])], "", (next) => { label = next; hours(); }, { "aria-label": R.label })), chart)));
+      select([["", R.allLabels], ...(scan.looked_for ?? scan.labels).map((one) => [one, one])], "", (next) => { label = next; hours(); }, { "aria-label": R.label })), chart)));
 
   function draw() {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);

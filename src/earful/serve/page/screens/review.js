@@ -28,8 +28,10 @@ function mount(root, context) {
   }
   const asked = context.params.get("scan") || setting("scan");
   const scan = names.includes(asked) ? asked : names[0];
-  const known = scan === "index" ? Object.keys(status.index.labels) : status.scans.find((one) => one.name === scan)?.labels ?? [];
-  const labels = [...new Set([...(status.task?.labels ?? []), ...known, ...Object.keys(status.index?.labels ?? {})])];
+  const indexed = Object.keys(status.index?.labels ?? {}).sort();
+  const known = scan === "index" ? indexed : status.scans.find((one) => one.name === scan)?.labels ?? [];
+  const labels = [...new Set([...(status.task?.labels ?? []), ...known, ...indexed])];
+  const lookedFor = status.scans.find((one) => one.name === scan)?.looked_for ?? known;
   let label = context.params.get("label") ?? (scan === setting("scan") ? setting("label") : "");
   if (!labels.includes(label)) label = "";
   let strategy = Object.hasOwn(R.strategies, setting("strategy")) ? setting("strategy") : "mix";
@@ -88,7 +90,7 @@ function mount(root, context) {
   const work = el("div", { class: "work" }, item, el("aside", { class: "stack" }, near, palette), decisions, strip.node);
   root.append(el("div", { class: "row bottom top" },
     field(R.scan, select(names.map((one) => [one, one === "index" ? R.index : one]), scan, (next) => { choose("scan", next); context.navigate("review", { scan: next }); })),
-    field(R.label, select([["", R.all], ...known.map((one) => [one, one])], label, (next) => { label = next; choose("label", next); restart(); })),
+    field(R.label, select([["", R.all], ...lookedFor.map((one) => [one, one])], label, (next) => { label = next; choose("label", next); restart(); })),
     field(R.strategy, select(Object.entries(R.strategies), strategy, (next) => { strategy = next; choose("strategy", next); restart(); })),
     act(R.help, "h", help, { class: "keyhelp" }), el("span", { class: "grow" }), el("div", { class: "progress" }, tally, bar)), work, nothing);
   work.hidden = true;
