@@ -406,7 +406,9 @@ def label_beside_moves(address: str, folder: Path, rounds: int) -> dict[str, Any
 
 def list_events(address: str, rounds: int) -> dict[str, Any]:
     """List all events in pages of 500, beside the bare encoding of the same rows as JSON."""
-    listed, bare, rows = [], [], []
+    listed: list[float] = []
+    bare: list[float] = []
+    rows: list[dict[str, Any]] = []
     with client_of(address) as client:
         for _ in range(rounds + 1):
             rows, cursor = [], ""
