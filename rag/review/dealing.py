@@ -60,7 +60,8 @@ class Dealer:
         self._returned: dict[str, dict[str, Label]] = {}
         # Reviewers that have spoken of an item while it was disputed.
         self._asked_again: set[tuple[str, str]] = set()
-        self._queues: dict[tuple[str, str, str], Queue] = {}
+        # Orders of what can be heard, and of what cannot as its recording is gone.
+        self._queues: dict[tuple[str, str, str], tuple[Queue, Queue]] = {}
         self._version = board.version
         self._n_dealt: Counter[tuple[str, str, str]] = Counter()
         self._vectors: dict[str, NDArray[np.float32] | None] = {}
@@ -172,29 +173,54 @@ class Dealer:
             return flagged
         key = (reviewer, label, strategy)
         if key not in self._queues:
-            self._queues[key] = Queue(
-                [
-                    one
-                    for one in board.current.values()
-                    if label in ("", one.guess) and one.kind != "example"
-                ],
-                order,
-                self._settings,
-                likeness=self._likeness,
-                reserved=board.reserved,
-                n_dealt=self._n_dealt[key],
-            )
-        dealt = self._queues[key].deal(lambda item: self._standing(item, reviewer))
-        if dealt is None:
-            return self._deal_skipped(reviewer, label)
+            self._queues[key] = self._order(key, order)
+        heard, gone = self._queues[key]
+        dealt = heard.deal(lambda item: self._standing(item, reviewer))
+        if dealt is not None and not self._source.place(board.known[dealt.item]).is_there:
+            # Its recording went since the orders were made.
+            self._queues[key] = heard, gone = self._order(key, order)
+            dealt = heard.deal(lambda item: self._standing(item, reviewer))
+        dealt = (
+            dealt
+            or self._deal_skipped(reviewer, label, is_there=True)
+            or gone.deal(lambda item: self._standing(item, reviewer))
+            or self._deal_skipped(reviewer, label, is_there=False)
+        )
+        if dealt is None or dealt.queue == "skipped":
+            return dealt
         self._n_dealt[key] += 1
         if dealt.item in board.state.items and not self._is_only_skipped(dealt.item):
             return replace(dealt, queue="second", why="two reviewers are asked about it")
         return dealt
 
+    def _order(self, key: tuple[str, str, str], order: Strategy) -> tuple[Queue, Queue]:
+        """Return the orders of what can be heard, and of what cannot."""
+        by_place: dict[str, bool] = {}
+        heard: list[Candidate] = []
+        gone: list[Candidate] = []
+        for one in self._board.current.values():
+            if key[1] not in ("", one.guess) or one.kind == "example":
+                continue
+            name = f"{one.recording} {one.exemplar}"
+            if name not in by_place:
+                by_place[name] = self._source.place(one).is_there
+            (heard if by_place[name] else gone).append(one)
+        made = [
+            Queue(
+                own,
+                order,
+                self._settings,
+                likeness=self._likeness,
+                reserved=self._board.reserved,
+                n_dealt=self._n_dealt[key],
+            )
+            for own in (heard, gone)
+        ]
+        return made[0], made[1]
+
     def _deal_disputed(self, reviewer: str, label: str) -> Dealt | None:
         """Return what reviewers contradict each other about, until each has answered again."""
-        for item in sorted(self._board.tally.disputed):
+        for item in self._by_place(self._board.tally.disputed):
             state = self._board.state.items[item]
             if label not in ("", self._board.known[item].guess):
                 continue
@@ -209,22 +235,25 @@ class Dealer:
     def _deal_flagged(self, reviewer: str, label: str) -> Dealt | None:
         """Return what another reviewer wants a second opinion on, and this one has not judged."""
         for item in sorted(self._board.tally.flagged):
+            known = self._board.known[item]
             if (
-                label in ("", self._board.known[item].guess)
+                self._source.place(known).is_there
+                and label in ("", known.guess)
                 and reviewer not in self._board.state.items[item].words
                 and self.leases.of(item) is None
             ):
                 return Dealt(item=item, queue="second", why=_FLAGGED)
         return None
 
-    def _deal_skipped(self, reviewer: str, label: str) -> Dealt | None:
-        """Return what a reviewer skipped, the longest ago first."""
+    def _deal_skipped(self, reviewer: str, label: str, *, is_there: bool) -> Dealt | None:
+        """Return what a reviewer skipped and can be heard, or cannot, the longest ago first."""
         own = self._board.tally.skipped.get(reviewer, {})
         for item in sorted(own, key=own.__getitem__):
             if (
                 label in ("", self._board.known[item].guess)
                 and self.leases.of(item) is None
                 and self._is_only_skipped(item)
+                and self._source.place(self._board.known[item]).is_there == is_there
             ):
                 return Dealt(item=item, queue="skipped", why="it was skipped before")
         return None
@@ -238,6 +267,11 @@ class Dealer:
             if n_said > 1 or (n_said == 1 and not self._is_double(item)):
                 return "gone"
         return "free" if self.leases.of(item) is None else "busy"
+
+    def _by_place(self, items: Collection[str]) -> list[str]:
+        """Return items by their ids, those whose recording is gone last."""
+        known = self._board.known
+        return sorted(items, key=lambda item: (not self._source.place(known[item]).is_there, item))
 
     def _is_double(self, item: str) -> bool:
         """Whether two reviewers are asked about an item."""

@@ -24,17 +24,32 @@ def _of_item(words: list[tuple[int, str, str, bool]]) -> tuple[str, str]:
     for _, polarity, label, is_resolved in reversed(words):
         if is_resolved:
             return polarity, label
-    votes = Counter((polarity, label) for _, polarity, label, _ in words)
-    opinions = {vote: n for vote, n in votes.items() if vote[0] in ("positive", "negative")}
-    n_all = sum(opinions.values())
-    for vote, n in opinions.items():
-        if n == n_all or (n_all >= 3 and n > n_all / 2):
-            return vote
+    opinions = [(p, label) for _, p, label, _ in words if p in ("positive", "negative")]
     if opinions:
-        return "disputed", ""
+        return _vote(opinions)
     quiet = [(polarity, label) for _, polarity, label, _ in words]
     unsure = [one for one in quiet if one[0] == "unknown"]
     return (unsure or quiet)[-1]
+
+
+def _vote(opinions: list[tuple[str, str]]) -> tuple[str, str]:
+    """Ask of each label whether the item is it; who names another label says no."""
+    there = [label for polarity, label in opinions if polarity == "positive"]
+    lead = {label: 2 * there.count(label) - len(there) for label in there}
+    for polarity, label in opinions:
+        if polarity == "negative" and label in lead:
+            lead[label] -= 1
+    if not lead:
+        names = [label for _, label in opinions]
+        return "negative", max(reversed(names), key=names.count)
+    for label, votes in lead.items():
+        if votes > 0:
+            return "positive", label
+    lowest = sorted(lead.values())
+    if lowest[0] == 0 or lowest[1:2] == lowest[:1]:
+        return "disputed", ""
+    (lost,) = (label for label, votes in lead.items() if votes == lowest[0])
+    return _vote([one for one in opinions if one != ("positive", lost)])
 
 
 def rows_of(counts: Counts) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:

@@ -1,6 +1,7 @@
 """Items that are handed out, given back and handed out again."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,29 @@ def test_what_is_flagged_comes_first_to_others(tmp_path: Path) -> None:
     session.label(said(first, reviewer="ben"), client="b")
     others = session.next_items(1, reviewer="eva", client="e", strategy="top")
     assert last.item not in [one.item for one in others]
+
+
+@pytest.mark.parametrize("strategy", ["mix", "top", "margin", "diverse", "random", "target=0.4"])
+def test_what_cannot_be_heard_comes_last(tmp_path: Path, strategy: str) -> None:
+    scan = made_scan(tmp_path, [0.9, 0.2] * 10)
+    session = opened(scan)
+    moved = tmp_path / "gone.wav"
+    for one in list(session._board.current.values())[::2]:
+        session._board.update(replace(one, recording=str(moved)))
+    shown = session.next_items(20, reviewer="ana", strategy=strategy)
+    assert [one.missing for one in shown] == [False] * 10 + [True] * 10
+    session.release("")
+    moved.write_bytes(b"is back")
+    shown = session.next_items(20, reviewer="ana", strategy=strategy)
+    assert not any(one.missing for one in shown)
+
+
+def test_a_recording_that_goes_meanwhile_is_asked_about_last(tmp_path: Path) -> None:
+    session = opened(made_scan(tmp_path, [0.9, 0.8, 0.7, 0.6]))
+    moved = tmp_path / "gone.wav"
+    moved.write_bytes(b"is there")
+    first, second, third, fourth = list(session._board.current.values())
+    session._board.update(replace(second, recording=str(moved)))
+    assert ids(session, "top", n=1) == [first.item]
+    moved.unlink()
+    assert ids(session, "top") == [first.item, third.item, fourth.item, second.item]
