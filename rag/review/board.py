@@ -38,7 +38,8 @@ class Board:
         tally: The same, counted.
         reserved: Events that only a random draw shows.
         version: Changes whenever an order of the candidates made before does not hold any more.
-        n_items: Candidates that reviewers are asked about.
+        n_items: Candidates that reviewers are asked about, but for peaks of which nothing is said.
+        n_peaks: These: stretches below the threshold, which a fit finds.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Board:
         self.current: dict[str, Candidate] = {}
         self.reserved: frozenset[str] = frozenset()
         self.tally = Tally()
-        self.version = self.n_items = 0
+        self.version = self.n_items = self.n_peaks = 0
         self.state: LabelState = journal.state()
         self._events: tuple[int, int, Events] | None = None
         said = [Candidate.of_label(_any_word(self.state, item)) for item in self.state.items]
@@ -87,13 +88,14 @@ class Board:
         if self.state.last_seq != before.last_seq + 1:
             self._recount()
             return
-        was_asked = self._is_asked(item, before)
+        was_asked, was_peak = self._is_asked(item, before), self._is_open_peak(item, before)
         self.tally.update(item, self.state.items.get(item))
         if item in self.state.items and item not in self.current:
             self.current[item] = _as_said(self.known[item])
         elif item not in self.state.items and self._is_only_said(item):
             del self.current[item]
         self.n_items += self._is_asked(item, self.state) - was_asked
+        self.n_peaks += self._is_open_peak(item, self.state) - was_peak
 
     def same_as(self, said: Candidate) -> Candidate | None:
         """Return the candidate that a stretch is of, if nothing is said of it yet."""
@@ -256,13 +258,18 @@ class Board:
         return own is not None and own.kind == "said" and own.score is None
 
     def _is_asked(self, item: str, state: LabelState) -> bool:
-        """Whether reviewers are asked about an item, or have said something of an example."""
+        """Whether an item counts: of an example, or a peak, once something was said of it."""
         own = self.current.get(item)
-        return own is not None and (own.kind != "example" or item in state.items)
+        return own is not None and (own.kind not in ("example", "peak") or item in state.items)
+
+    def _is_open_peak(self, item: str, state: LabelState) -> bool:
+        own = self.current.get(item)
+        return own is not None and own.kind == "peak" and item not in state.items
 
     def _count_items(self) -> None:
         self.version += 1
         self.n_items = sum(self._is_asked(item, self.state) for item in self.current)
+        self.n_peaks = sum(self._is_open_peak(item, self.state) for item in self.current)
 
 
 def _any_word(state: LabelState, item: str) -> Label:

@@ -41,7 +41,9 @@ class Progress:
     """How far a review is.
 
     Attributes:
-        n_items: Items that there are.
+        n_items: Items that there are: events, and all of which something was said.
+        n_peaks: Peaks below the threshold of which nothing was said yet; they are asked about,
+            too, and count as items from then on.
         n_reviewed: Items of which more was said than skip.
         by_label: How often each label was said: ``positive``, ``negative`` and ``unknown``.
         n_skipped: Items of which nothing was said but skip.
@@ -55,6 +57,7 @@ class Progress:
     by_label: Mapping[str, Mapping[str, int]] = field(default_factory=ReadOnlyDict, hash=False)
     n_skipped: int = 0
     n_disputed: int = 0
+    n_peaks: int = 0
     precision: Mapping[str, PrecisionOfRandom] = field(default_factory=ReadOnlyDict, hash=False)
     is_fitting: bool = False
 
@@ -64,6 +67,7 @@ class Progress:
         """Return the fields as plain JSON values."""
         return {
             "n_items": self.n_items,
+            "n_peaks": self.n_peaks,
             "n_reviewed": self.n_reviewed,
             "by_label": {label: dict(counts) for label, counts in self.by_label.items()},
             "n_skipped": self.n_skipped,

@@ -171,9 +171,9 @@ class ReviewSession:
         """Return how far the review is; of one reviewer, what they said themselves."""
         with self._lock:
             self._board.catch_up()
-            return self._board.tally.progress(
-                self._board.n_items, reviewer, is_fitting=self._refitter.is_running
-            )
+            board, fitting = self._board, self._refitter.is_running
+            n, n_peaks = board.n_items, board.n_peaks
+            return board.tally.progress(n, reviewer, n_peaks=n_peaks, is_fitting=fitting)
 
     def item(self, item_id: str, *, reviewer: str = "", client: str = "") -> ReviewItem:
         """Return an item by its id; one that somebody looks at as it was shown.

@@ -132,7 +132,9 @@ class Tally:
             }
         )
 
-    def progress(self, n_items: int, reviewer: str = "", *, is_fitting: bool = False) -> Progress:
+    def progress(
+        self, n_items: int, reviewer: str = "", *, n_peaks: int = 0, is_fitting: bool = False
+    ) -> Progress:
         """Return how far a review is, or one reviewer."""
         counts = self._counts[reviewer] if reviewer in self._counts else _Counts()
         by_label: dict[str, dict[str, int]] = {}
@@ -142,6 +144,7 @@ class Tally:
                 own[polarity] = n
         return Progress(
             n_items=n_items,
+            n_peaks=n_peaks,
             n_reviewed=counts.n_reviewed,
             by_label=ReadOnlyDict({label: ReadOnlyDict(own) for label, own in by_label.items()}),
             n_skipped=counts.n_skipped,

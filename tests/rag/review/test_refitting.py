@@ -63,15 +63,23 @@ def test_the_first_fit_finds_the_events_of_the_scan_and_peaks(scan: Path) -> Non
     assert (refit.n_events_before, refit.n_events_after) == (10, 10)
     assert refit.text == "wren: 10 events"
     assert session.events == before
-    assert session.progress().n_items > 5
+    # Peaks that nobody has spoken of are counted apart.
+    assert session.progress().n_items == 5
+    n_peaks = session.progress().n_peaks
+    assert n_peaks > 0
     items = session.next_items(100, reviewer="ana", strategy="top")
     assert {item.score is not None and item.score > 0.5 for item in items} == {True, False}
+    assert len(items) == 5 + n_peaks
     peak = items[-1]
     assert peak.nearest is not None
     assert peak.nearest.source is not None
     assert peak.nearest.source.name == "A.wav"
     assert 0 < (peak.nearest.similarity or 0) < 1
     assert session.refit() is None  # nothing was said since
+    done = session.label(said(peak, "negative"))
+    assert (session.progress().n_items, session.progress().n_peaks) == (6, n_peaks - 1)
+    session.undo(done.label.seq, "ana")
+    assert (session.progress().n_items, session.progress().n_peaks) == (5, n_peaks)
 
 
 def test_a_fit_finds_what_a_scan_with_these_labels_finds(scan: Path, scanned: Path) -> None:

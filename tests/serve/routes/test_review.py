@@ -386,3 +386,16 @@ def test_what_a_page_showed_is_kept_when_its_label_waited(open_server: OpenServe
     assert isinstance(kept, Label)
     assert [kept.start_s, kept.end_s] == pytest.approx([shown["start_s"], shown["end_s"]])
     assert (kept.guess, kept.score, kept.threshold) == ("wren", 0.625, 0.375)
+
+
+def test_a_queue_counts_by_label_after_a_reload(open_server: OpenServer) -> None:
+    server = open_server()
+    item = first_item(server)
+    said = server.post("/api/labels", item=item["item"], label="wren", polarity="negative").json()
+    counts = {"wren": {"positive": 0, "negative": 1, "unknown": 0}}
+    assert said["progress"]["by_label"] == counts
+    for each in (server, open_server()):
+        for label in ("", "wren"):
+            found = each.get("/api/queue", n=1, label=label).json()["progress"]
+            assert found["by_label"] == counts
+            assert (found["n_items"], found["n_reviewed"], found["n_peaks"]) == (5, 1, 0)

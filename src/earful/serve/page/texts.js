@@ -86,6 +86,7 @@ export const T = {
     waiting: "Waiting for the next item…",
     progress: (p, mine) => `${T.units.of(p.n_reviewed.toLocaleString("en"), p.n_items.toLocaleString("en"))}${mine ? `; ${mine}` : ""}`,
     tally: (label, n) => [`${n.positive} ${label}`, `${n.negative} not`, n.unknown ? `${n.unknown} unsure` : ""].filter(Boolean).join(", "),
+    peaks: (n) => `${n.toLocaleString("en")} peaks below the threshold are asked about, too; they count once they are answered`,
     disputed: (n) => `${n} disputed`,
     precision: (label, p) => `${label}: ${Math.round((100 * p.n_right) / p.n)} % right (${Math.round(100 * p.low)} to ${Math.round(100 * p.high)}) of ${p.n} random items`,
     whole: "whole row",

@@ -169,6 +169,7 @@ function mount(root, context) {
     refill(meta, el("span", {}, one.recording), " · ", el("span", { class: "number" }, made.whole ? `${R.whole}, ${formatLength(one.end_s - one.start_s)}` : formatTime(one.start_s, 2)),
       one.starts_at ? ` · ${formatClock(one.starts_at)}` : null, one.site ? ` · ${one.site}` : null);
     describe();
+    report(progress); // it counts the label that is asked about
     work.classList.toggle("missing", Boolean(one.missing));
     picture.setMessage(one.missing ? R.missing : "");
     for (const control of decisions.querySelectorAll(".yes, .no, .unsure")) control.disabled = (!one.guess && !control.matches(".unsure")) || one.missing || status.read_only;
@@ -235,7 +236,8 @@ function mount(root, context) {
     progress = next;
     const one = label || entry?.item.guess, mine = one && next.by_label?.[one] ? R.tally(one, next.by_label[one]) : "";
     tally.textContent = [R.progress(next, mine), next.n_disputed ? R.disputed(next.n_disputed) : ""].filter(Boolean).join(", ");
-    tally.title = Object.entries(next.precision ?? {}).filter(([, p]) => p.n).map(([name, p]) => R.precision(name, p)).join("\n");
+    tally.title = [next.n_peaks ? R.peaks(next.n_peaks) : "",
+      ...Object.entries(next.precision ?? {}).filter(([, p]) => p.n).map(([name, p]) => R.precision(name, p))].filter(Boolean).join("\n");
     bar.max = Math.max(next.n_items, 1);
     bar.value = next.n_reviewed;
   }
