@@ -1,6 +1,5 @@
 """What a journal means, worked out the long way from all its lines, for tests of the fold."""
 
-from collections import Counter
 from collections.abc import Iterable
 
 from earful.index.labels import Label, Undo
