@@ -65,6 +65,7 @@ class Scanning:
         on_scores: Takes the scores of each recording.
         rows: A row for each recording that is done.
         events: All events so far.
+        detectors: Those that all recordings share; ``None`` before they are fitted.
         notes: What a reader should know of the scan.
     """
 
@@ -84,7 +85,7 @@ class Scanning:
         self._by_path = {one.path: one for one in self.gathered.marked}
         self._marked: dict[str, _Marked] = {}
         self._failed: dict[str, str] = {}
-        self._detectors: Detectors | None = None
+        self.detectors: Detectors | None = None
         self._kinds: dict[str, set[str]] = defaultdict(set)
         self._label_notes: dict[str, dict[str, None]] = defaultdict(dict)
         self._highest: dict[str, float] = {}
@@ -97,11 +98,6 @@ class Scanning:
     def annotations(self) -> list[Annotation]:
         """All that was used as examples."""
         return [one for marked in self._marked.values() for one in marked.annotations]
-
-    @property
-    def detectors(self) -> Detectors | None:
-        """Detectors that all recordings share; ``None`` without them."""
-        return self._detectors
 
     # --- examples ----------------------------------------------------------------------------
 
@@ -173,7 +169,7 @@ class Scanning:
                 self._marked[key] = replace(self._marked[key], annotations=own, is_clip=False)
             self.notes += notes
         if not self.gathered.each_by_itself:
-            self._detectors = self._fit(list(self._marked.values()), self.gathered.labels)
+            self.detectors = self._fit(list(self._marked.values()), self.gathered.labels)
         elif unknown := set(self.settings.thresholds) - there:
             raise CorpusError(
                 f"threshold of {quoted(min(unknown))}: not a label of this scan; expected one of "
@@ -230,7 +226,7 @@ class Scanning:
         row = self._row(one)
         if one.kept is None or row.status in ("failed", "skipped"):
             return row, ()
-        detectors = self._detectors
+        detectors = self.detectors
         marked = self._marked.get(one.key)
         if self.gathered.each_by_itself:
             if marked is None:
