@@ -5,6 +5,7 @@ from .queues import STRATEGIES, Lease, LeasedError
 from .session import ReviewSession
 from .settings import ReviewSettings
 from .tables import (
+    ROW_PREFIX,
     LabelsExport,
     LabelsImport,
     export_labels,
@@ -13,6 +14,7 @@ from .tables import (
 )
 
 __all__ = [
+    "ROW_PREFIX",
     "STRATEGIES",
     "Change",
     "CommitReport",

@@ -188,7 +188,7 @@ def describe_opened(state: ServerState) -> str:
 def describe_kept(state: ServerState) -> str:
     """Render what is kept of all labels when a server has ended, in a line."""
     from earful.index.labels import LabelJournal, journal_path
-    from earful.rag.review.tables import ROW_PREFIX
+    from earful.rag.review import ROW_PREFIX
 
     folders = [session.folder for session in state.reviews.values()]
     parts: list[str] = []
