@@ -16,7 +16,7 @@ from earful.serve.reviewing import Desk
 from earful.serve.settings import ServeSettings, new_token
 from earful.serve.sources import Sources
 from earful.serve.uploads import Uploads
-from earful.serve.work import Changes, Commits, FairQueue, Jobs
+from earful.serve.work import Changes, Commits, FairQueue, Jobs, share_arenas
 from earful.wording import counted, quoted
 
 if TYPE_CHECKING:
@@ -328,6 +328,7 @@ def open_state(
     from earful.index import Index
     from earful.rag.task import load_task
 
+    share_arenas()
     opened = Index.open(index)
     asked = load_task(task, allow_outside=allow_outside) if task else None
     reviews: dict[str, ReviewSession] = {}

@@ -2,6 +2,7 @@ from .changes import Changes, Listener, ServerEvent
 from .commits import Commits
 from .fair_queue import FairQueue, QueueFullError
 from .jobs import Job, Jobs, Tell
+from .memory import share_arenas
 from .turns import Turns
 
 __all__ = [
@@ -15,4 +16,5 @@ __all__ = [
     "ServerEvent",
     "Tell",
     "Turns",
+    "share_arenas",
 ]
