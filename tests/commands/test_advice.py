@@ -56,6 +56,8 @@ LIBRARY = {
     "rag/scan/evaluation.py": ("scan",),
     "rag/scan/evaluation.py:_doubts": ("events evaluate",),
     "rag/scan/examples/sources.py": ("scan",),
+    "rag/scan/examples/standing.py": ("scan",),
+    "rag/scan/run.py": ("scan",),
     "rag/scan/metrics/evaluation.py": ("events evaluate",),
     "rag/scan/rehearsal.py": ("scan",),
     "rag/scan/result_folder.py": ("scan",),
@@ -98,6 +100,7 @@ LIBRARY = {
     "src/earful/commands/health.py:_print_health": ("index health",),
     # The command that opens the page, for who has scanned.
     "src/earful/commands/scan.py:_review_line": ("serve",),
+    "src/earful/commands/labels.py:_choice": ("labels resolve",),
     "src/earful/serve/reviewing/desk.py": ("serve",),
     "src/earful/serve/scans.py": ("serve",),
     "src/earful/serve/security/limits.py": ("serve",),
