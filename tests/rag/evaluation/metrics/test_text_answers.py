@@ -28,7 +28,7 @@ def test_texts_are_compared_without_case_spaces_and_a_final_full_stop(
 @given(st.text())
 def test_comparing_twice_changes_nothing_but_another_full_stop(text: str) -> None:
     once = normalise(text)
-    assert normalise(once) in (once, normalise(once.removesuffix(".")))
+    assert normalise(once) in (once, once.removesuffix(".").rstrip())
     assert once == once.strip()
 
 
