@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
 
@@ -45,6 +46,29 @@ def is_api(scope: Scope) -> bool:
 def is_question(scope: Scope) -> bool:
     """Tell whether a request asks a question, which may take as long as the model takes."""
     return scope["path"] in ("/api/classify", "/api/ask", "/api/search")
+
+
+class Guard(ABC):
+    """Refuses requests in which it finds a fault, and passes all others on.
+
+    Args:
+        app: What comes next.
+    """
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        fault = self.fault(scope)
+        if fault is None:
+            await self._app(scope, receive, send)
+        else:
+            await refuse(send, fault)
+
+    @abstractmethod
+    def fault(self, scope: Scope) -> RequestError | None:
+        """Return why a request is refused; ``None`` for one that passes."""
 
 
 async def refuse(send: Send, fault: RequestError) -> None:

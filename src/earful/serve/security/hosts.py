@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable
 
 from earful.serve.faults import RequestError
-from earful.serve.security.asgi import Application, Receive, Scope, Send, header, refuse
+from earful.serve.security.asgi import Application, Guard, Scope, header
 from earful.serve.settings import ServeSettings
 
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
@@ -27,7 +27,7 @@ def served_hosts(settings: ServeSettings, port: int) -> frozenset[str]:
     return frozenset(f"{name.lower()}:{port}" for name in names)
 
 
-class HostGuard:
+class HostGuard(Guard):
     """Refuses requests that call the server by another name (421).
 
     A page of somebody else whose name has been pointed at this machine would count as ours to a
@@ -40,23 +40,19 @@ class HostGuard:
     """
 
     def __init__(self, app: Application, settings: ServeSettings, port: Callable[[], int]) -> None:
-        self._app, self._settings, self._port = app, settings, port
+        super().__init__(app)
+        self._settings, self._port = settings, port
         self._known: tuple[int, frozenset[str]] = (0, frozenset())
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
-        host = (header(scope, "host") or "").lower()
-        if not self._is_ours(host):
-            await refuse(
-                send,
-                RequestError(
-                    "this server does not serve that host; open the address that it printed",
-                    status=421,
-                    code="wrong_host",
-                ),
-            )
-            return
-        await self._app(scope, receive, send)
+    def fault(self, scope: Scope) -> RequestError | None:
+        """Return what is wrong with the name."""
+        if self._is_ours((header(scope, "host") or "").lower()):
+            return None
+        return RequestError(
+            "this server does not serve that host; open the address that it printed",
+            status=421,
+            code="wrong_host",
+        )
 
     def _is_ours(self, host: str) -> bool:
         port = self._port()

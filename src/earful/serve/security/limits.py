@@ -10,6 +10,7 @@ from earful.serve.faults import RequestError, unexpected
 from earful.serve.security.asgi import (
     READING,
     Application,
+    Guard,
     Message,
     Receive,
     Scope,
@@ -25,34 +26,23 @@ from earful.serve.work import Turns
 MAX_HEADER_BYTES: Final = 16 << 10
 
 
-class HeaderSizeGuard:
-    """Refuses requests whose headers and address are longer than 16 kB (431).
+class HeaderSizeGuard(Guard):
+    """Refuses requests whose headers and address are longer than 16 kB (431)."""
 
-    Args:
-        app: What comes next.
-    """
-
-    def __init__(self, app: Application) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
+    def fault(self, scope: Scope) -> RequestError | None:
+        """Return what is wrong with the size of the headers."""
         size = sum(len(key) + len(value) + 4 for key, value in scope["headers"])
         size += len(scope.get("raw_path") or b"") + len(scope["query_string"])
-        if size > MAX_HEADER_BYTES:
-            await refuse(
-                send,
-                RequestError(
-                    f"headers of {size} bytes: expected {MAX_HEADER_BYTES} at most",
-                    status=431,
-                    code="headers_too_large",
-                ),
-            )
-            return
-        await self._app(scope, receive, send)
+        if size <= MAX_HEADER_BYTES:
+            return None
+        return RequestError(
+            f"headers of {size} bytes: expected {MAX_HEADER_BYTES} at most",
+            status=431,
+            code="headers_too_large",
+        )
 
 
-class ReadOnlyGuard:
+class ReadOnlyGuard(Guard):
     """Refuses all but reading and asking where the server is for reading only (403).
 
     Args:
@@ -61,27 +51,23 @@ class ReadOnlyGuard:
     """
 
     def __init__(self, app: Application, settings: ServeSettings) -> None:
-        self._app, self._settings = app, settings
+        super().__init__(app)
+        self._settings = settings
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
+    def fault(self, scope: Scope) -> RequestError | None:
+        """Return that it would change something, where nothing may be changed."""
         # What is asked about is sent first, and kept for the session alone.
         harmless = is_question(scope) or scope["path"].startswith("/api/uploads/")
-        if self._settings.read_only and scope["method"] not in READING and not harmless:
-            await refuse(
-                send,
-                RequestError(
-                    "the server is for reading only; start it without --read-only to change "
-                    "something",
-                    status=403,
-                    code="read_only",
-                ),
-            )
-            return
-        await self._app(scope, receive, send)
+        if not self._settings.read_only or scope["method"] in READING or harmless:
+            return None
+        return RequestError(
+            "the server is for reading only; start it without --read-only to change something",
+            status=403,
+            code="read_only",
+        )
 
 
-class LabelRateGuard:
+class LabelRateGuard(Guard):
     """Refuses more labels a second than a person, or two, can give (429).
 
     Args:
@@ -90,28 +76,26 @@ class LabelRateGuard:
     """
 
     def __init__(self, app: Application, settings: ServeSettings) -> None:
-        self._app, self._rate = app, settings.labels_per_s
+        super().__init__(app)
+        self._rate = settings.labels_per_s
         self._left, self._at_s = self._rate, time.monotonic()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
-        if scope["method"] == "POST" and scope["path"] == "/api/labels":
-            now_s = time.monotonic()
-            self._left = min(self._rate, self._left + (now_s - self._at_s) * self._rate)
-            self._at_s = now_s
-            if self._left < 1:
-                await refuse(
-                    send,
-                    RequestError(
-                        f"more than {self._rate:g} labels a second; wait a moment",
-                        status=429,
-                        code="too_many_labels",
-                        retry_after_s=1,
-                    ),
-                )
-                return
-            self._left -= 1
-        await self._app(scope, receive, send)
+    def fault(self, scope: Scope) -> RequestError | None:
+        """Count a label; return that it is one too many."""
+        if scope["method"] != "POST" or scope["path"] != "/api/labels":
+            return None
+        now_s = time.monotonic()
+        self._left = min(self._rate, self._left + (now_s - self._at_s) * self._rate)
+        self._at_s = now_s
+        if self._left < 1:
+            return RequestError(
+                f"more than {self._rate:g} labels a second; wait a moment",
+                status=429,
+                code="too_many_labels",
+                retry_after_s=1,
+            )
+        self._left -= 1
+        return None
 
 
 class RequestLimits:

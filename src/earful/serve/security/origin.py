@@ -8,20 +8,17 @@ from earful.serve.faults import RequestError
 from earful.serve.security.asgi import (
     METHODS,
     READING,
-    Application,
-    Receive,
+    Guard,
     Scope,
-    Send,
     header,
     is_api,
-    refuse,
 )
 
 _OWN: Final = ("same-origin", "none")
 _JSON: Final = "application/json"
 
 
-class OriginGuard:
+class OriginGuard(Guard):
     """Refuses requests of other sites (403), other methods (405) and bodies of other kinds (415).
 
     What changes something needs our own ``Origin``, or none, and has to be JSON or audio: a form
@@ -33,18 +30,8 @@ class OriginGuard:
         app: What comes next.
     """
 
-    def __init__(self, app: Application) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
-        fault = self._fault(scope)
-        if fault is not None:
-            await refuse(send, fault)
-            return
-        await self._app(scope, receive, send)
-
-    def _fault(self, scope: Scope) -> RequestError | None:
+    def fault(self, scope: Scope) -> RequestError | None:
+        """Return what is wrong with where it comes from, its method or its kind of body."""
         method = scope["method"]
         if method not in METHODS:
             return RequestError(
