@@ -290,11 +290,7 @@ class HubNetwork:
         longest = max(map(len, answers)) - 1
         if not longest:
             return [np.zeros(0)] * len(answers)
-        ids = torch.zeros((len(answers), longest), dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for row, answer in enumerate(answers):
-            ids[row, : len(answer) - 1] = torch.tensor(answer[:-1])
-            mask[row, : len(answer) - 1] = 1
+        ids, mask = padded_answers(answers)
         cache = copy.deepcopy(reading.cache)
         if len(answers) > 1:
             cache.batch_repeat_interleave(len(answers))
@@ -398,3 +394,21 @@ def _most_alike(config: Any) -> float:
         ),
         default=math.inf,
     )
+
+
+def padded_answers(answers: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Return ids of answers without their last tokens, and which are some.
+
+    Args:
+        answers: Token ids, one at least of each.
+
+    Returns:
+        Two tensors of int64, shape ``(n, longest - 1)``: ids, filled up with zeros on the right,
+        and a mask.
+    """
+    ids = torch.zeros((len(answers), max(map(len, answers)) - 1), dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, answer in enumerate(answers):
+        ids[row, : len(answer) - 1] = torch.tensor(answer[:-1])
+        mask[row, : len(answer) - 1] = 1
+    return ids, mask

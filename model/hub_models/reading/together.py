@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from earful.model.hub_models.reading.network import HubNetwork
+from earful.model.hub_models.reading.network import HubNetwork, padded_answers
 from earful.model.hub_models.reading.prefixes import Reading, cache_bytes, prefix_keys
 from earful.model.hub_models.reading.rendered import Rendered
 
@@ -175,11 +175,7 @@ def _continue(
     longest = max(map(len, answers)) - 1
     if not longest:
         return [np.zeros(0)] * len(answers)
-    ids = torch.zeros((len(answers), longest), dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for row, answer in enumerate(answers):
-        ids[row, : len(answer) - 1] = torch.tensor(answer[:-1])
-        mask[row, : len(answer) - 1] = 1
+    ids, mask = padded_answers(answers)
     # Not on a device: layers may lie on several.
     which = torch.tensor(list(rows))
     cache: Any = reading.forked().cache
