@@ -1,6 +1,14 @@
 from .columns import KNOWN_COLUMNS, listed_labels
 from .corpus import Corpus, open_corpus, single_recording
-from .exemplar import CorpusRow, Exemplar, Rejection, default_id, stretch_fields, to_nfc
+from .exemplar import (
+    CorpusRow,
+    Exemplar,
+    Rejection,
+    default_id,
+    own_answer,
+    stretch_fields,
+    to_nfc,
+)
 from .fields import FieldReader, is_of_kaleidoscope, path_of_kaleidoscope
 from .folders import AUDIO, audio_files
 from .limits import MAX_NAME, exemplar_fault, name_fault, text_fault
@@ -74,6 +82,7 @@ __all__ = [
     "name_fault",
     "open_corpus",
     "open_table",
+    "own_answer",
     "parquet_rows",
     "path_of_kaleidoscope",
     "polarity_column",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any, Self
@@ -132,6 +132,15 @@ class Exemplar:
         """
         denied = tuple(label for label in self.not_labels if label not in labels)
         return replace(self, labels=labels, answer=answer, not_labels=denied)
+
+
+def own_answer(answer: str, labels: Sequence[str]) -> str:
+    """Return an answer that says more than the labels; empty where it was made of them.
+
+    >>> own_answer("dog, bark", ["dog", "bark"]), own_answer("a dog barks", ["dog", "bark"])
+    ('', 'a dog barks')
+    """
+    return "" if answer == ", ".join(labels) else answer
 
 
 def _check_names(this: str, field: str, names: tuple[str, ...]) -> None:

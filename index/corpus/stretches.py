@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from earful.errors import CorpusError
-from earful.index.corpus.exemplar import CorpusRow, Exemplar
+from earful.index.corpus.exemplar import CorpusRow, Exemplar, own_answer
 from earful.index.corpus.tables import Record
 from earful.wording import counted, quoted
 
@@ -137,7 +137,7 @@ class FurtherTexts:
                 ending = f"{'not-' if exemplar.is_negative else ''}{self._denied[exemplar.id]}"
                 return replace(exemplar, id=f"{exemplar.id}#{ending}")
             return exemplar
-        own = (exemplar.question, _own_answer(exemplar))
+        own = (exemplar.question, own_answer(exemplar.answer, exemplar.labels))
         if own == ("", ""):
             return exemplar
         number = hash(own)
@@ -212,12 +212,9 @@ def same_stretch(one: Exemplar, two: Exemplar) -> bool:
 def _key(exemplar: Exemplar) -> str:
     """Return what rows have in common that say the same thing of one stretch, but for labels."""
     stretch = (str(exemplar.audio), exemplar.start_s, exemplar.end_s)
-    return repr((*stretch, exemplar.task, exemplar.question, _own_answer(exemplar)))
-
-
-def _own_answer(exemplar: Exemplar) -> str:
-    """Return the answer, where it is more than the labels."""
-    return "" if exemplar.answer == ", ".join(exemplar.labels) else exemplar.answer
+    return repr(
+        (*stretch, exemplar.task, exemplar.question, own_answer(exemplar.answer, exemplar.labels))
+    )
 
 
 def _merged(rows: list[CorpusRow]) -> Exemplar:
@@ -242,7 +239,7 @@ def _merged(rows: list[CorpusRow]) -> Exemplar:
     return replace(
         exemplar,
         labels=labels,
-        answer=_own_answer(exemplar),
+        answer=own_answer(exemplar.answer, exemplar.labels),
         not_labels=tuple(label for label in denied if label not in labels),
         meta=joined,
     )

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from earful.errors import ReviewError
-from earful.index.corpus import Exemplar
+from earful.index.corpus import Exemplar, own_answer
 from earful.index.labels import Label, moment_text
 from earful.wording import quoted
 
@@ -102,11 +102,10 @@ def relabelled(exemplar: Exemplar, label: Label | None) -> Exemplar:
             not_labels.append(label.label)
         meta |= {_BEFORE: json.dumps(before, ensure_ascii=False)}
         meta |= {name: text for name, text in _meta(label).items() if name in _MARKS}
-    was_made = before["answer"] == ", ".join(before["labels"])
     return replace(
         exemplar,
         labels=tuple(labels),
         not_labels=tuple(not_labels),
-        answer="" if was_made else before["answer"],
+        answer=own_answer(before["answer"], before["labels"]),
         meta=meta,
     )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from earful.errors import AudioError, IndexFolderError
 from earful.files import replaced, sync_folder
 from earful.index import Index
-from earful.index.corpus import Corpus, CorpusRow, Exemplar, exemplar_fault
+from earful.index.corpus import Corpus, CorpusRow, Exemplar, exemplar_fault, own_answer
 from earful.rag.review import require_unreviewed
 from earful.serve.faults import RequestError
 from earful.serve.questions import Heard
@@ -253,12 +253,11 @@ class IndexRows:
                 new = own.labels if labels is None else tuple(dict.fromkeys(labels))
                 new_not = own.not_labels if not_labels is None else tuple(dict.fromkeys(not_labels))
                 _require_labels(new, new_not)
-                follows = own.answer == ", ".join(own.labels)
                 changed = replace(
                     own,
                     labels=new,
                     not_labels=new_not,
-                    answer="" if follows else own.answer,
+                    answer=own_answer(own.answer, own.labels),
                     group=own.group if group is None else group,
                     licence=own.licence if licence is None else licence,
                     meta={**own.meta, **_said_by(reviewer)},
