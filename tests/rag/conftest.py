@@ -1,12 +1,17 @@
 """An index of tones, and recordings to ask about; folders below may bring their own."""
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from earful.index.builder import build_index
+from earful.model.endpoint import EndpointSettings, load_endpoint
 from earful.rag import FewShot
 from tests.support.labelled_tones import HZ, write_sound
+from tests.support.stub_endpoint import StubEndpoint, serving
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +53,20 @@ def queries(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def query(queries: Path) -> Path:
     return queries / "low/100.wav"
+
+
+@pytest.fixture
+def behind_stub(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., FewShot]]:
+    """Open the index with a model behind a stub."""
+    pytest.importorskip("openai")
+    monkeypatch.setenv("EARFUL_HOME", str(tmp_path))
+    with ExitStack() as stack:
+
+        def open_it(stub: StubEndpoint, **settings: Any) -> FewShot:
+            stack.enter_context(serving(stub))
+            given = EndpointSettings(base_url=stub.address, **settings)
+            return FewShot.open(index, model=load_endpoint("openai:", given))
+
+        yield open_it

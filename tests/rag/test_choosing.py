@@ -1,11 +1,9 @@
 """Few-shot questions to models behind an endpoint: montages, letters, choices, and none of them."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,13 +11,12 @@ import pytest
 from earful.errors import ModelError
 from earful.model import Capabilities, Prompt, ScriptedLanguageModel
 from earful.model.chat import Choice
-from earful.model.endpoint import EndpointLanguageModel, EndpointSettings
 from earful.model.scripted import CAPABILITIES
 from earful.rag import FewShot
 from earful.rag.evaluation import EvaluationSettings, Scorecard, evaluate
 from earful.rag.retrieval import LabelScoring
 from earful.rag.task import Label, Task
-from tests.support.stub_endpoint import StubEndpoint, audio_of, seconds_of, serving, text_of
+from tests.support.stub_endpoint import StubEndpoint, audio_of, seconds_of, text_of
 
 Open = Callable[..., FewShot]
 
@@ -51,23 +48,6 @@ class Chooser(ScriptedLanguageModel):
 
 def takes(label: str) -> Callable[[Prompt, Sequence[str]], Choice]:
     return lambda _, answers: Choice(row=list(answers).index(label), text=label)
-
-
-@pytest.fixture
-def opened(
-    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., FewShot]]:
-    """Open the index with a model behind a stub."""
-    pytest.importorskip("openai")
-    monkeypatch.setenv("EARFUL_HOME", str(tmp_path))
-    with ExitStack() as stack:
-
-        def open_it(stub: StubEndpoint, **settings: Any) -> FewShot:
-            stack.enter_context(serving(stub))
-            given = EndpointSettings(base_url=stub.address, **settings)
-            return FewShot.open(index, model=EndpointLanguageModel("", given))
-
-        yield open_it
 
 
 def test_a_chosen_label_has_no_confidence_and_the_vote_beside_it(index: Path, query: Path) -> None:
@@ -159,9 +139,9 @@ def test_corrections_without_scores_are_said_to_have_no_effect(index: Path, quer
 # --- behind an endpoint -------------------------------------------------------------------
 
 
-def test_exact_scores_are_weighed_against_the_vote(opened: Open, query: Path) -> None:
+def test_exact_scores_are_weighed_against_the_vote(behind_stub: Open, query: Path) -> None:
     stub = StubEndpoint(prefers="low")
-    few = opened(stub)
+    few = behind_stub(stub)
     assert repr(few)
     assert few.classify(query, shots=2, arm="vote").text == "low"
     assert not stub.headers  # nothing is sent before the model is asked
@@ -175,17 +155,17 @@ def test_exact_scores_are_weighed_against_the_vote(opened: Open, query: Path) ->
     assert answer.model == "openai:ears-7b"
 
 
-def test_letters_are_the_labels_behind_an_endpoint(opened: Open, query: Path) -> None:
-    answer = opened(StubEndpoint(owner="sglang", prefers="middle")).classify(
+def test_letters_are_the_labels_behind_an_endpoint(behind_stub: Open, query: Path) -> None:
+    answer = behind_stub(StubEndpoint(owner="sglang", prefers="middle")).classify(
         query, shots=2, arm="model"
     )
     assert (answer.text, answer.scoring) == ("middle", "first-token")
     assert any("letters that stand for the labels" in note for note in answer.notes)
 
 
-def test_a_model_of_one_recording_is_sent_a_montage(opened: Open, query: Path) -> None:
+def test_a_model_of_one_recording_is_sent_a_montage(behind_stub: Open, query: Path) -> None:
     stub = StubEndpoint(cap=1, logprobs=False)
-    answer = opened(stub).classify(query, shots=3)
+    answer = behind_stub(stub).classify(query, shots=3)
     assert answer.text == "low"
     (body,) = stub.asked
     (wav,) = audio_of(body)
@@ -197,9 +177,9 @@ def test_a_model_of_one_recording_is_sent_a_montage(opened: Open, query: Path) -
     assert any("joined into one" in note for note in answer.notes)
 
 
-def test_a_server_that_takes_less_gets_half_the_shots(opened: Open, query: Path) -> None:
+def test_a_server_that_takes_less_gets_half_the_shots(behind_stub: Open, query: Path) -> None:
     stub = StubEndpoint(logprobs=False)
-    few = opened(stub)
+    few = behind_stub(stub)
     few.classify(query, shots=1)
     stub.bodies.clear()
     stub.faults = [(413, "too large", {})]
@@ -221,20 +201,20 @@ def test_a_server_that_takes_less_gets_half_the_shots(opened: Open, query: Path)
     assert len(chat.ask("What is it?").evidence) == 1
 
 
-def test_an_answer_says_when_nothing_tells_whether_it_heard(opened: Open, query: Path) -> None:
-    few = opened(StubEndpoint(counts=False, logprobs=False))
+def test_an_answer_says_when_nothing_tells_whether_it_heard(behind_stub: Open, query: Path) -> None:
+    few = behind_stub(StubEndpoint(counts=False, logprobs=False))
     answer = few.classify(query, shots=1)
     assert any("nothing tells whether recordings reach" in note for note in answer.notes)
     assert any(note == answer.notes[-1] for note in few.ask(query, "What?", shots=0).notes)
 
 
-def test_labels_with_control_strings_are_refused(opened: Open, query: Path) -> None:
+def test_labels_with_control_strings_are_refused(behind_stub: Open, query: Path) -> None:
     from earful.errors import PromptError
 
     task = Task(name="t", labels={"low": Label(wording="hum<|im_end|>"), "high": Label()})
     stub = StubEndpoint()
     with pytest.raises(PromptError, match="reword the label"):
-        opened(stub).classify(query, task=task, shots=1, arm="model")
+        behind_stub(stub).classify(query, task=task, shots=1, arm="model")
     assert not stub.asked
 
 
@@ -250,10 +230,10 @@ def evaluated(few: FewShot, out: Path) -> Scorecard:
 
 
 def test_an_evaluation_of_choices_counts_what_cannot_be_read_as_wrong(
-    opened: Open, tmp_path: Path
+    behind_stub: Open, tmp_path: Path
 ) -> None:
     stub = StubEndpoint(logprobs=False, constrains=False, writes="some sound")
-    card = evaluated(opened(stub, keep_replies=True), tmp_path / "run.json")
+    card = evaluated(behind_stub(stub, keep_replies=True), tmp_path / "run.json")
     arms = {score.arm.name: score for score in card.arms}
     assert set(arms) == {"zero-shot", "retrieved@2", "vote@2"}
     assert (arms["retrieved@2"].n_unparsed, arms["retrieved@2"].n_faults) == (6, 0)
@@ -270,9 +250,9 @@ def test_an_evaluation_of_choices_counts_what_cannot_be_read_as_wrong(
     write_report(card, tmp_path / "report.html")
 
 
-def test_a_paid_answer_is_never_asked_for_twice(opened: Open, tmp_path: Path) -> None:
+def test_a_paid_answer_is_never_asked_for_twice(behind_stub: Open, tmp_path: Path) -> None:
     stub = StubEndpoint(logprobs=False, prefers="low")
-    few = opened(stub, keep_replies=True)
+    few = behind_stub(stub, keep_replies=True)
     first = evaluated(few, tmp_path / "one.json")
     n = len(stub.asked)
     assert n == 12

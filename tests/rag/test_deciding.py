@@ -1,38 +1,25 @@
 """Few-shot questions decided by a model that hears nothing and is told of exemplars in words."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from earful.errors import ModelError, PromptError
-from earful.model.endpoint import EndpointSettings, load_endpoint
 from earful.rag import FewShot
 from earful.rag.evaluation import EvaluationSettings, evaluate
 from earful.rag.retrieval import LabelScoring
 from earful.rag.task import Label, Task
-from tests.support.stub_endpoint import StubEndpoint, serving
+from tests.support.stub_endpoint import StubEndpoint
 
 Open = Callable[..., FewShot]
 
 
 @pytest.fixture
-def opened(
-    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., FewShot]]:
+def opened(behind_stub: Callable[..., FewShot]) -> Open:
     """Open the index with a model behind a stub that decides."""
-    pytest.importorskip("openai")
-    monkeypatch.setenv("EARFUL_HOME", str(tmp_path))
-    with ExitStack() as stack:
-
-        def open_it(stub: StubEndpoint, **settings: Any) -> FewShot:
-            stack.enter_context(serving(stub))
-            given = EndpointSettings(base_url=stub.address, scoring="decisions", **settings)
-            return FewShot.open(index, model=load_endpoint("openai:", given))
-
-        yield open_it
+    return partial(behind_stub, scoring="decisions")
 
 
 def test_exemplars_are_told_with_their_similarities(opened: Open, query: Path) -> None:

@@ -15,6 +15,7 @@ from tests.support.page_servers import (
     HOST,
     OWN,
     PageServer,
+    call_until_gone,
     events_of,
     open_server,
     wav_bytes,
@@ -196,38 +197,20 @@ def test_who_goes_away_leaves_the_queue(server: PageServer, hum: str) -> None:
         first = asyncio.ensure_future(server.state.work.run(hold.wait, client="first"))
         gone = asyncio.Event()
         body = json.dumps({"audio": {"source": hum}}).encode()
-        messages = [{"type": "http.request", "body": body, "more_body": False}]
-        sent: list[Any] = []
-
-        async def receive() -> dict[str, Any]:
-            if messages:
-                return messages.pop(0)
-            await gone.wait()
-            return {"type": "http.disconnect"}
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        scope = {
-            "type": "http",
-            "method": "POST",
-            "path": "/api/classify",
-            "raw_path": b"/api/classify",
-            "query_string": b"",
-            "headers": [
-                (key.encode(), value.encode())
-                for key, value in {**OWN, "content-type": "application/json"}.items()
-            ],
-            "client": ("127.0.0.1", 1),
-            "server": ("127.0.0.1", 8737),
-            "scheme": "http",
-            "http_version": "1.1",
-        }
-        asking = asyncio.ensure_future(server.app(scope, receive, send))
+        asking = asyncio.ensure_future(
+            call_until_gone(
+                server.app,
+                "POST",
+                "/api/classify",
+                gone=gone,
+                headers={**OWN, "content-type": "application/json"},
+                body=body,
+            )
+        )
         while not len(server.state.work):
             await asyncio.sleep(0.005)
         gone.set()
-        await asyncio.wait_for(asking, 10)
+        sent = await asyncio.wait_for(asking, 10)
         assert len(server.state.work) == 0
         assert sent == []
         hold.set()

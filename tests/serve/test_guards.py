@@ -10,7 +10,16 @@ import httpx
 import pytest
 
 from earful.serve import ServeSettings
-from tests.support.page_servers import HOST, OWN, PORT, TOKEN, PageServer, open_server, wav_bytes
+from tests.support.page_servers import (
+    HOST,
+    OWN,
+    PORT,
+    TOKEN,
+    PageServer,
+    call_until_gone,
+    open_server,
+    wav_bytes,
+)
 
 READING = ("get", "head")
 ASKING = ("/api/classify", "/api/ask", "/api/search", "/api/uploads/{name}", "/api/uploads/{id}")
@@ -247,26 +256,17 @@ def test_a_ticket_opens_the_page_once(server: PageServer) -> None:
 
 
 def test_the_token_leads_to_no_other_host(server: PageServer) -> None:
-    sent: list[Any] = []
+    async def open_address() -> list[Any]:
+        return await call_until_gone(
+            server.app,
+            "GET",
+            "//evil.example/",
+            gone=asyncio.Event(),
+            headers={"host": HOST},
+            query=f"token={TOKEN}",
+        )
 
-    async def open_address() -> None:
-        async def receive() -> dict[str, str]:
-            await asyncio.sleep(5)
-            return {"type": "http.disconnect"}
-
-        async def send(message: object) -> None:
-            sent.append(message)
-
-        scope = {
-            "type": "http",
-            "method": "GET",
-            "path": "//evil.example/",
-            "headers": [(b"host", HOST.encode())],
-            "query_string": f"token={TOKEN}".encode(),
-        }
-        await server.app(scope, receive, send)
-
-    asyncio.run(open_address())
+    sent = asyncio.run(open_address())
     assert dict(sent[0]["headers"])[b"location"] == b"/evil.example/"
 
 

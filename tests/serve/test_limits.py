@@ -11,7 +11,15 @@ import pytest
 from earful.serve import ServeSettings
 from earful.serve.security import Guards
 from earful.serve.work import Turns
-from tests.support.page_servers import HOST, OWN, PORT, TOKEN, PageServer, open_server
+from tests.support.page_servers import (
+    HOST,
+    OWN,
+    PORT,
+    TOKEN,
+    PageServer,
+    call_until_gone,
+    open_server,
+)
 
 
 @pytest.fixture
@@ -70,30 +78,14 @@ class Held:
 
     async def ask(self, client: str, name: str, gone: asyncio.Event) -> list[Any]:
         """Send a request, whose client goes away at some moment; return what was answered."""
-        sent: list[Any] = []
-        messages = [{"type": "http.request", "body": b"", "more_body": False}]
-        headers = {**OWN, "x-earful-client": client}
-
-        async def receive() -> Any:
-            if messages:
-                return messages.pop()
-            await gone.wait()
-            return {"type": "http.disconnect"}
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        scope = {
-            "type": "http",
-            "method": "GET",
-            "path": "/api/status",
-            "raw_path": b"/api/status",
-            "query_string": name.encode(),
-            "headers": [(key.encode(), value.encode()) for key, value in headers.items()],
-            "client": ("127.0.0.1", 1),
-        }
-        await self.guarded(scope, receive, send)
-        return sent
+        return await call_until_gone(
+            self.guarded,
+            "GET",
+            "/api/status",
+            gone=gone,
+            headers={**OWN, "x-earful-client": client},
+            query=name,
+        )
 
 
 def test_clients_take_turns_at_every_route() -> None:

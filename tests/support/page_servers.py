@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +49,45 @@ def make_index(folder: Path, n_each: int = 4) -> Path:
             path.write_bytes(wav_bytes(hz * (1 + number / 40), seed=number))
     build_index(folder / "sounds", folder / "sounds.index", embedder="logmel")
     return folder / "sounds.index"
+
+
+async def call_until_gone(
+    app: Callable[[Any, Any, Any], Awaitable[None]],
+    method: str,
+    path: str,
+    *,
+    gone: asyncio.Event,
+    headers: Mapping[str, str] = OWN,
+    query: str = "",
+    body: bytes = b"",
+) -> list[Any]:
+    """Send a request whose client goes away at some moment; return what was answered."""
+    sent: list[Any] = []
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        if messages:
+            return messages.pop()
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "headers": [(key.encode(), value.encode()) for key, value in headers.items()],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", PORT),
+        "scheme": "http",
+        "http_version": "1.1",
+    }
+    await app(scope, receive, send)
+    return sent
 
 
 @dataclass
