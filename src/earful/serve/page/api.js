@@ -93,6 +93,28 @@ export const remove = (path, params, options) => json(request("DELETE", path, { 
 export const raw = (path, params, signal) => request("GET", path, { params, signal, accept: "*/*" });
 
 /**
+ * What a map keeps under a key, else what `make` promises; the least recently used go.
+ * @param {Map<string, Promise>} map
+ * @param {number} most how many are kept
+ * @param {(gone: Promise) => void} [forget] told of each that goes
+ */
+export function remembered(map, key, most, make, forget) {
+  let kept = map.get(key);
+  map.delete(key);
+  if (!kept) {
+    kept = make();
+    kept.catch(() => map.delete(key));
+  }
+  map.set(key, kept);
+  while (map.size > most) {
+    const [oldest, gone] = map.entries().next().value;
+    map.delete(oldest);
+    forget?.(gone);
+  }
+  return kept;
+}
+
+/**
  * Read server-sent events until the server ends them.
  * @param {string} path below /api
  * @param {(kind: string, data: any) => void} onEvent

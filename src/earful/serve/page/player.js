@@ -1,6 +1,6 @@
 /** Sound of stretches: one element plays at a time, with its place in the recording. */
 
-import { raw } from "./api.js";
+import { raw, remembered } from "./api.js";
 import { setting, onChoice } from "./settings.js";
 
 const KEPT = 16;
@@ -20,23 +20,10 @@ export const MOST_S = 60;
 export function fetchSound({ source, start_s, end_s, speed = 1 }) {
   const params = { start_s: round(start_s), end_s: round(end_s), slow: speed === 1 ? undefined : 1 / speed };
   const key = JSON.stringify([source, params]);
-  const kept = sounds.get(key);
-  if (kept) {
-    sounds.delete(key);
-    sounds.set(key, kept);
-    return kept;
-  }
-  const made = raw(`audio/${encodeURIComponent(source)}`, params)
-    .then((response) => response.blob()).then((blob) => URL.createObjectURL(blob));
-  sounds.set(key, made);
-  made.catch(() => sounds.delete(key));
-  while (sounds.size > KEPT) {
-    const [oldest, address] = sounds.entries().next().value;
-    sounds.delete(oldest);
-    // What plays just now has been read already; a short delay keeps its tail.
-    address.then((url) => setTimeout(() => URL.revokeObjectURL(url), 90000), () => {});
-  }
-  return made;
+  return remembered(sounds, key, KEPT, () => raw(`audio/${encodeURIComponent(source)}`, params)
+    .then((response) => response.blob()).then((blob) => URL.createObjectURL(blob)),
+  // What plays just now has been read already; a short delay keeps its tail.
+  (address) => address.then((url) => setTimeout(() => URL.revokeObjectURL(url), 90000), () => {}));
 }
 
 const round = (s) => Math.round(s * 1000) / 1000;

@@ -33,9 +33,6 @@ function read() {
 /** Value of a setting. */
 export const setting = (name) => chosen[name] ?? DEFAULTS[name];
 
-/** Whether somebody chose it here. */
-export const isChosen = (name) => name in chosen;
-
 /** Keep a choice, and tell those who asked; a browser that keeps nothing still has it for this page. */
 export function choose(name, value) {
   if (!(name in DEFAULTS) || Object.is(setting(name), value)) return;

@@ -1,6 +1,6 @@
 /** Spectrograms: grey levels of the server, coloured and laid out here, with a box, a selection and a cursor. */
 
-import { raw } from "./api.js";
+import { raw, remembered } from "./api.js";
 import { clamp, el, ink, perFrame, refill } from "./dom.js";
 import { onChoice, setting } from "./settings.js";
 import { T } from "./texts.js";
@@ -73,20 +73,10 @@ const greys = new Map();
 export function fetchGrey({ source, start_s, end_s, width = 768, height = 256 }, signal) {
   const params = { start_s: start_s.toFixed(3), end_s: end_s.toFixed(3), width, height, ...request() };
   const key = JSON.stringify([source, params]);
-  const kept = greys.get(key);
-  if (kept) {
-    greys.delete(key);
-    greys.set(key, kept);
-    return kept;
-  }
-  const made = raw(`spectrogram/${encodeURIComponent(source)}`, params, signal).then(async (response) => ({
+  return remembered(greys, key, KEPT, () => raw(`spectrogram/${encodeURIComponent(source)}`, params, signal).then(async (response) => ({
     ...(await readGrey(response)), from: number(response, "X-Start-S", start_s), to: number(response, "X-End-S", end_s),
     lowHz: number(response, "X-Low-Hz", 0), highHz: number(response, "X-High-Hz", 0),
-  }));
-  greys.set(key, made);
-  made.catch(() => greys.delete(key));
-  while (greys.size > KEPT) greys.delete(greys.keys().next().value);
-  return made;
+  })));
 }
 
 const number = (response, name, other) => Number(response.headers.get(name) ?? other);

@@ -1,14 +1,13 @@
 /** Evidence: exemplars that an answer or a search stands on, each to look at and to play. */
 
 import { button, el, hashOf } from "../dom.js";
-import { createPlayer } from "../player.js";
+import { MOST_S, createPlayer } from "../player.js";
 import { createSpectrogram, fetchGrey } from "../spectrogram.js";
 import { T } from "../texts.js";
 import { formatLength } from "../times.js";
 import { W } from "./texts.js";
 
 const E = W.evidence;
-const LONGEST_S = 60;
 
 /**
  * Make a list of exemplars with pictures, which are fetched when they come into view.
@@ -37,8 +36,8 @@ export function createEvidence({ fail, compares = "similarity", label, actions =
   }, { rootMargin: "300px" });
 
   function makeCard(hit) {
-    const all = hit.duration_s ?? LONGEST_S;
-    const piece = { source: hit.source, start_s: 0, end_s: Math.min(all, LONGEST_S) };
+    const all = hit.duration_s ?? MOST_S;
+    const piece = { source: hit.source, start_s: 0, end_s: Math.min(all, MOST_S) };
     const listen = (at) => {
       if (hit.missing) return;
       if (heard !== card) { heard?.picture.setCursor(null); heard?.tell("idle"); heard = card; player.load(piece); }

@@ -6,7 +6,7 @@ import { askLabels } from "../asking/labels_dialog.js";
 import { W } from "../asking/texts.js";
 import { afterPause, button, el, field, hashOf, refill, select } from "../dom.js";
 import { bindKeys } from "../keys.js";
-import { createPlayer } from "../player.js";
+import { MOST_S, createPlayer } from "../player.js";
 import { createSpectrogram, fetchGrey } from "../spectrogram.js";
 import { T } from "../texts.js";
 import { formatLength } from "../times.js";
@@ -121,7 +121,7 @@ function mount(root, context) {
     try { row = await get(`index/rows/${id}`); } catch (error) { context.fail(error); return; }
     if (ended || mine !== opening) return;
     close();
-    const length = Math.min(row.duration_s || 60, 60), piece = { source: row.id, start_s: 0, end_s: length };
+    const length = Math.min(row.duration_s || MOST_S, MOST_S), piece = { source: row.id, start_s: 0, end_s: length };
     const play = button(T.sound.play, () => player.toggle(), { class: "strong" });
     const picture = createSpectrogram({ label: row.exemplar, select: false, onClick: (at) => player.play(at) });
     shown = { row, picture, play };

@@ -6,7 +6,7 @@ import { afterPause, button, clamp, el, field, refill, select, svg } from "../do
 import { allEvents } from "../events.js";
 import { bindKeys } from "../keys.js";
 import { createOverview, overviewOf } from "../overview.js";
-import { createPlayer, inPieces } from "../player.js";
+import { MOST_S, createPlayer, inPieces } from "../player.js";
 import { onChoice, setting } from "../settings.js";
 import { createSpectrogram, fetchGrey, fit, markIcon } from "../spectrogram.js";
 import { T } from "../texts.js";
@@ -293,7 +293,7 @@ function mountOne(root, context, scan, source) {
   function playSelection() {
     const chosen_ = view.selection;
     if (!chosen_ || row.missing) return;
-    player.load({ source, start_s: chosen_.from, end_s: Math.min(chosen_.to, chosen_.from + 60) });
+    player.load({ source, start_s: chosen_.from, end_s: Math.min(chosen_.to, chosen_.from + MOST_S) });
     player.play();
   }
 

@@ -6,7 +6,7 @@ import { afterPause, button, clamp, el, field, refill, select } from "../dom.js"
 import { allEvents } from "../events.js";
 import { bindKeys } from "../keys.js";
 import { createOverview } from "../overview.js";
-import { SPEEDS, createPlayer, fetchSound } from "../player.js";
+import { MOST_S, SPEEDS, createPlayer, fetchSound } from "../player.js";
 import { choose, onChoice, setting } from "../settings.js";
 import { createSpectrogram, fetchGrey, fit } from "../spectrogram.js";
 import { T } from "../texts.js";
@@ -14,7 +14,6 @@ import { formatClock, formatLength, formatTime } from "../times.js";
 
 const R = T.review;
 const AHEAD = 3;
-const MOST_SHOWN_S = 60;
 const PICTURE = { width: 1024, height: 256 };
 
 export const screen = { id: "review", title: T.app.screens.review, mount };
@@ -132,7 +131,7 @@ function mount(root, context) {
     const around = setting("context_s"), all = item.duration_s ?? item.end_s + around;
     const lacks = Math.max(0, 2 - (item.end_s - item.start_s + 2 * around)) / 2;
     let [start_s, end_s] = fit(item.start_s - around - lacks, item.end_s + around + lacks, { from: 0, to: all });
-    if (end_s - start_s > MOST_SHOWN_S) end_s = start_s + MOST_SHOWN_S;
+    if (end_s - start_s > MOST_S) end_s = start_s + MOST_S;
     // A row has no surroundings: a short one would fill the picture, ends and all.
     const whole = item.source?.startsWith("x-") && item.start_s <= 0.01 && item.end_s >= all - 0.01;
     const wide = whole ? Math.max(all * 1.2, 1) : end_s - start_s, from = whole ? (all - wide) / 2 : start_s;
@@ -388,7 +387,7 @@ function mount(root, context) {
 
   function look(from, to) {
     if (!entry || entry.item.missing) return;
-    const [low, high] = fit(from, Math.min(to, from + MOST_SHOWN_S), { from: 0, to: entry.item.duration_s ?? Infinity });
+    const [low, high] = fit(from, Math.min(to, from + MOST_S), { from: 0, to: entry.item.duration_s ?? Infinity });
     picture.setRange(round(low), round(high));
     strip.setWindow(low, high);
     refine();
@@ -397,7 +396,7 @@ function mount(root, context) {
   function zoom(by) {
     const { from, to } = picture.range, inside = entry && !elsewhere;
     const at = inside ? clamp((entry.box.from + entry.box.to) / 2, from, to) : (from + to) / 2;
-    const wide = clamp((to - from) * by, 0.1, MOST_SHOWN_S), part = (at - from) / (to - from);
+    const wide = clamp((to - from) * by, 0.1, MOST_S), part = (at - from) / (to - from);
     look(at - part * wide, at + (1 - part) * wide);
   }
 
