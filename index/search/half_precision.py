@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from earful.index.search.bfloat16 import Bfloat16Rows
 from earful.index.search.exact import unit_rows
-from earful.index.storage import vectors_of
+from earful.index.storage import numbers_of, vectors_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,7 +48,7 @@ class HalfPrecisionRows:
         def vectors() -> Iterator[NDArray[np.float32]]:
             for batch in batches:
                 self._ids.extend(batch.column("id").to_pylist())
-                places.append(batch.column("_rowid").to_numpy())
+                places.append(numbers_of(batch.column("_rowid")))
                 yield unit_rows(vectors_of(batch, self._dim), lambda row: f"a vector, {row},")
 
         self._bfloat16_rows = Bfloat16Rows(vectors())

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from earful.errors import AudioError
 from earful.index import Index
+from earful.index.storage import numbers_of
 from earful.model import ClipRef, Embedder, FileAhead, ShotMode, embed_and_score
 from earful.model.audio import (
     AudioFault,
@@ -287,7 +288,7 @@ def among_long_ones(query: Query | AudioError, index: Index | None) -> Query | A
         return query
     if not any(fault.kind == "long" and fault.unusable for fault in query.faults):
         return query
-    lengths_s = index.read_table(["duration_s"]).column("duration_s").to_numpy()
+    lengths_s = numbers_of(index.read_table(["duration_s"]).column("duration_s"))
     if index.not_labels:
         # A row that only says what is not there answers nothing.
         rows = index.vectors()
