@@ -1,8 +1,10 @@
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 import soundfile
 
 from earful.testing import write_flamingo
+from tests.support.served_process import serving
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -119,6 +122,18 @@ def test_the_ten_lines_of_python_run(folder: Path) -> None:
     assert len(done.stdout.splitlines()) >= 2
 
 
+def _serve(command: str, folder: Path) -> None:
+    """Start a page, which runs until it is ended, and end it as a user does."""
+    home = {"EARFUL_HOME": str(folder / "home")}
+    with serving(*shlex.split(command)[2:], env=home, cwd=folder) as (process, address):
+        with urllib.request.urlopen(address, timeout=30) as response:
+            assert response.status == 200
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert out.strip()
+
+
 @pytest.mark.timeout(900)  # some forty commands, each a process of its own
 def test_every_command_runs_as_printed(folder: Path) -> None:
     (task,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
@@ -133,6 +148,9 @@ def test_every_command_runs_as_printed(folder: Path) -> None:
     ]
     assert len(commands) >= 10
     for command in commands:
+        if command.startswith("earful serve"):
+            _serve(command, folder)
+            continue
         if command.startswith("earful evaluate"):
             # Tones are near-duplicates of each other, and few of them say enough here.
             command += " --leaks exclude --limit 6 --seeds 1"

@@ -1,15 +1,12 @@
 """The server as a process: what it prints, opens, costs, and how it ends."""
 
 import os
-import re
 import signal
 import socket
-import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,34 +14,9 @@ import pytest
 from earful.errors import ServeError
 from earful.serve.server import listen
 from tests.support.page_servers import TOKEN
+from tests.support.served_process import serving
 
 Command = Callable[..., tuple[int, str, str]]
-
-
-@contextmanager
-def serving(
-    *words: str, env: dict[str, str] | None = None
-) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Start the command; gives the process and the address that it printed."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "earful", "serve", "--port", "0", "--no-open", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **(env or {})},
-    )
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        found = re.search(r"http://\S+", line)
-        if found is None:
-            assert process.stderr is not None
-            pytest.fail(f"no address: {line}{process.stderr.read()}")
-        yield process, found.group()
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate(timeout=30)
 
 
 def sockets_of(pid: int) -> list[tuple[str, str]]:

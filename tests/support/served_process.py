@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -84,6 +85,33 @@ def served_apart(folder: Path, **settings: Any) -> Iterator[ServedProcess]:
         yield ServedProcess(process, *_parts(process.stdout.readline()))
     finally:
         process.kill()
+        process.communicate(timeout=30)
+
+
+@contextmanager
+def serving(
+    *words: str, env: dict[str, str] | None = None, cwd: Path | None = None
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Start the command itself; gives the process and the address that it printed."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "earful", "serve", "--port", "0", "--no-open", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(env or {})},
+        cwd=cwd,
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.search(r"http://\S+", line)
+        if found is None:
+            assert process.stderr is not None
+            raise AssertionError(f"no address: {line}{process.stderr.read()}")
+        yield process, found.group()
+    finally:
+        if process.poll() is None:
+            process.kill()
         process.communicate(timeout=30)
 
 

@@ -61,11 +61,14 @@ export function labelField({ labels, onPick, onEmpty, name = T.choice.label, fre
 export function openDialog(title, content, { confirm, closeText = T.app.close } = {}) {
   const heading = el("h2", { id: `dialog-${(count += 1)}` }, title);
   const node = el("dialog", { "aria-labelledby": heading.id }, heading, content,
-    el("div", { class: "row end" }, confirm ?? null, button(closeText, () => node.close())));
+    el("div", { class: "row end" }, confirm ?? null, button(closeText, () => close())));
+  // Gone at once: a field that is merely hidden keeps the focus for a moment, and would swallow the next key.
+  const close = () => { node.close(); node.remove(); };
   document.body.append(node);
   const closed = new Promise((resolve) => node.addEventListener("close", () => { node.remove(); resolve(); }));
+  node.addEventListener("cancel", (event) => { event.preventDefault(); close(); });
   node.showModal();
-  return { node, close: () => node.close(), closed };
+  return { node, close, closed };
 }
 
 /** Ask for a label in a dialog; resolves to it, or to null when the dialog is closed. */
