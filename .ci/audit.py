@@ -40,6 +40,7 @@ SPELLINGS = {
 # A package, the licence that it has, and why that is no hindrance.
 EXCEPTIONS = {
     "soxr": ("LGPL-2.1-or-later", "a shared library of its own, unchanged, that can be replaced"),
+    "certifi": ("MPL-2.0", "a list of certificates, which is not changed"),
     "tqdm": ("MPL-2.0 AND MIT", "MPL covers files of tqdm alone, which are not changed"),
     "pycocoevalcap": ("", "metadata says nothing; its repository's licence is BSD-2-Clause"),
     "cuda-toolkit": ("", "metadata only; what it asks for is listed by itself"),
