@@ -919,6 +919,7 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "tables": trials.tables,
         "kills": trials.kills,
         "damage": trials.damage,
+        "page": trials.page,
     },
     ROOT / "docs" / "hub-models.md": {
         "families": hub_families,

@@ -20,6 +20,8 @@ KILLED = {
     "kills-convert": "`models convert`",
     "kills-evaluate": "`evaluate`",
     "kills-scan": "`scan`",
+    "kills-labels": "labelling, with commits into an index",
+    "kills-serve": "`serve`, labelled over HTTP",
 }
 
 
@@ -110,3 +112,39 @@ def damage() -> str:
         ],
     ]
     return markdown_table(["", "trials", "what came of it"], rows)
+
+
+def page() -> str:
+    """Return the table of the page's server under load."""
+    once, turns = kept("serve-at-once", FIGURES), kept("serve-turns", FIGURES)
+    memory, slow = kept("serve-memory", FIGURES), kept("serve-slow", FIGURES)
+    writers = kept("races-labels", FIGURES)
+    rows = [
+        [
+            "requests of all kinds at once",
+            f"{once['requests']:,}",
+            f"all answered; {once['labels']:,} of them labels, each kept once",
+        ],
+        [
+            "requests of one page, while another asks once",
+            f"{turns['asked']:,}",
+            f"the other waits for {turns['waited_questions']:,} questions, or for "
+            f"{turns['waited_pictures']:,} pictures",
+        ],
+        [
+            "requests one after the other",
+            f"{memory['requests']:,}",
+            f"resident memory from {memory['first_mib']:,} to {memory['last_mib']:,} MiB",
+        ],
+        [
+            "requests that trickle in",
+            f"{slow['slow']:,}",
+            f"each given up; {slow['answered_meanwhile']:,} others answered meanwhile",
+        ],
+        [
+            f"labels by {writers['writers']} writers at once",
+            f"{writers['labels']:,}",
+            "each kept once",
+        ],
+    ]
+    return markdown_table(["", "tried", "what came of it"], rows)

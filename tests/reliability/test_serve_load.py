@@ -342,4 +342,4 @@ def test_a_server_that_is_killed_keeps_every_acknowledged_label(
             assert len(Index.open(folder / INDEX))
     assert n_cut == N_KILLS
     print(f"\n{len(told)} labels acknowledged, {len(lines)} kept, {N_KILLS} kills")
-    keep_figures("kills-serve", killed=N_KILLS, labels_acknowledged=len(told))
+    keep_figures("kills-serve", trials=N_KILLS, killed=n_cut, labels_acknowledged=len(told))
