@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from typing import Any, Final
 
 from earful.model.audio import Clip, load_isolated
+from earful.system import n_processors
 
 _MOST_DECODERS: Final = 8
 _MOST_BYTES: Final = 256 << 20
@@ -90,7 +91,7 @@ def decode_ahead(
         For each file a path that ``FileAhead.load`` has the clip of.
     """
     options = {"sample_rate": sample_rate, "start_s": start_s, "end_s": end_s}
-    n_threads = min(_MOST_DECODERS, len(os.sched_getaffinity(0)), len(paths))
+    n_threads = min(_MOST_DECODERS, n_processors(), len(paths))
     wanted: SimpleQueue[FileAhead | None] = SimpleQueue()
     for _ in range(n_threads):
         # Daemons: whoever is interrupted does not wait for a file that nobody will hear.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 
 from earful.model.audio import AudioLimits
+from earful.system import n_processors
 from earful.values import short_repr
 
 # More threads than this only wait for the disk or for the embedder.
@@ -51,4 +51,4 @@ class BuildOptions:
     @property
     def n_threads(self) -> int:
         """Number of threads that decode."""
-        return self.n_decoders or min(_MOST_DECODERS, len(os.sched_getaffinity(0)))
+        return self.n_decoders or min(_MOST_DECODERS, n_processors())

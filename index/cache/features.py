@@ -24,6 +24,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from earful.system import replace_file
+
 FEATURES_NAME = "features"
 
 _CONTENT_DIGITS = 64
@@ -116,7 +118,7 @@ def partial_file(path: Path) -> Iterator[Path]:
     os.close(handle)
     try:
         yield Path(partial)
-        os.replace(partial, path)
+        replace_file(partial, path)
     except BaseException:
         with suppress(OSError):
             os.unlink(partial)

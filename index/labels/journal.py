@@ -8,7 +8,6 @@ is told from a line that was damaged later, which is an error.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import threading
@@ -20,9 +19,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from earful.errors import LabelError
-from earful.files import NO_ROOM, sync_folder
+from earful.files import NO_ROOM
 from earful.index.labels.fold import Fold, LabelState
 from earful.index.labels.label import Label, Undo
+from earful.system import FileLock, flush, lock_beside, open_descriptor, read_at, sync_folder
 from earful.values import repr_of
 from earful.wording import counted, printable
 
@@ -160,26 +160,24 @@ class LabelJournal:
     def _locked(self) -> Iterator[int]:
         """Yield a descriptor to append to, of a file that is locked and read to its end."""
         is_new = not self.path.exists()
+        lock, descriptor = FileLock(lock_beside(self.path), keep=True), None
         try:
-            descriptor = os.open(
-                self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644
-            )
-        except OSError as error:
-            raise self._unwritable(error) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            # Beside it: what Windows locks, nobody else can read.
+            lock.acquire(wait=True)
+            descriptor = open_descriptor(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
             if is_new:
                 sync_folder(self.path.parent)
         except OSError as error:
-            os.close(descriptor)
+            if descriptor is not None:
+                os.close(descriptor)
+            lock.release()
             raise self._unwritable(error) from error
         try:
             self._catch_up(descriptor)
             yield descriptor
         finally:
-            # Closing alone would leave the lock to a child forked in the meantime.
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
+            lock.release()
 
     def _write(self, descriptor: int, lines: Sequence[Label | Undo]) -> None:
         begin = b""
@@ -191,7 +189,7 @@ class LabelJournal:
             left = memoryview(content)
             while left:
                 left = left[os.write(descriptor, left) :]
-            os.fsync(descriptor)
+            flush(descriptor)
         except OSError as error:
             raise self._unwritable(error) from error
         self._catch_up(descriptor)
@@ -215,7 +213,7 @@ class LabelJournal:
             self._read_on(descriptor)
             return
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = open_descriptor(self.path, os.O_RDONLY)
         except FileNotFoundError:
             self._forget()
             return
@@ -236,7 +234,7 @@ class LabelJournal:
             elif about.st_size == known:
                 return
             content = bytearray()
-            while more := os.pread(descriptor, 1 << 20, self._size + len(content)):
+            while more := read_at(descriptor, 1 << 20, self._size + len(content)):
                 content += more
         except OSError as error:
             raise self._unreadable(error) from error

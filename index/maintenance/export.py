@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from earful.errors import IndexFolderError
 from earful.index.storage import CLASS_SCORES
+from earful.system import replace_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,7 +55,7 @@ def export_index(index: Index, target: str | os.PathLike[str]) -> int:
             import pyarrow.parquet
 
             pyarrow.parquet.write_table(table, beside)
-        os.replace(beside, target)
+        replace_file(beside, target)
     except OSError as error:
         with suppress(OSError):
             beside.unlink(missing_ok=True)

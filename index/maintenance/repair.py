@@ -50,6 +50,7 @@ from earful.index.storage import (
 )
 from earful.model import Embedder, Fingerprint, load_embedder
 from earful.plain import plain_fields
+from earful.system import replace_folder
 from earful.wording import as_argument
 
 if TYPE_CHECKING:
@@ -365,5 +366,5 @@ def _begin_anew(
         ) from reason
     if (folder / TABLE_FOLDER).exists():
         (folder / QUARANTINE).mkdir(exist_ok=True)
-        os.replace(folder / TABLE_FOLDER, mkdtemp(dir=folder / QUARANTINE, prefix="table-"))
+        replace_folder(folder / TABLE_FOLDER, mkdtemp(dir=folder / QUARANTINE, prefix="table-"))
     Table.create(folder, header.fingerprint, header.n_classes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import zlib
 from pathlib import Path
 from typing import Final
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import ScanError
+from earful.system import read_at, write_at
 
 Steps = NDArray[np.float16]
 
@@ -38,7 +38,7 @@ def crc_of_steps(descriptor: int, n_bytes: int) -> int | None:
     crc, at = 0, HEADER_BYTES
     end = HEADER_BYTES + n_bytes
     while at < end:
-        chunk = os.pread(descriptor, min(_CHUNK_BYTES, end - at), at)
+        chunk = read_at(descriptor, min(_CHUNK_BYTES, end - at), at)
         if not chunk:
             return None
         crc = zlib.crc32(chunk, crc)
@@ -54,7 +54,7 @@ def write_all(descriptor: int, content: bytes | memoryview, at: int) -> None:
     """
     rest = memoryview(content)
     while rest:
-        n = os.pwrite(descriptor, rest, at)
+        n = write_at(descriptor, rest, at)
         rest, at = rest[n:], at + n
 
 

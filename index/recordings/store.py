@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -15,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import ScanError, ScanMismatchError
-from earful.files import lock_unfinished, sync_folder, write_atomically
+from earful.files import write_atomically
 from earful.index.recordings.array_file import HEADER_BYTES, Steps, StepsFile, map_steps
 from earful.index.recordings.kept import KeptRecording
 from earful.index.recordings.key import recording_key
 from earful.index.recordings.settings import STORE_VERSION, StoreSettings
 from earful.index.recordings.writer import BusyRecordingError, StepWriter
 from earful.model.audio import AudioLimits
+from earful.system import FileLock, lock_beside, sync_folder
 from earful.values import repr_of
 from earful.wording import as_argument, listed, printable
 
@@ -100,7 +100,8 @@ class StepStore:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / STORE_FILE
-        with _locked(folder):
+        # Held for a moment, so that two processes do not begin a store at once.
+        with FileLock(lock_beside(path)):
             if not path.exists():
                 if any(not name.startswith(".") for name in os.listdir(folder)):
                     raise ScanError(
@@ -253,7 +254,7 @@ class StepStore:
         for key in chosen:
             base = self._base(key)
             # The steps first: what is left of a recording that has none is no recording.
-            files = [base.with_suffix(ending) for ending in (".npy", ".part", ".json")]
+            files = [base.with_suffix(ending) for ending in (".npy", ".part", ".json", ".lock")]
             there = [path for path in files if path.exists()]
             for path in there:
                 path.unlink(missing_ok=True)
@@ -300,21 +301,6 @@ def _about_beside(path: Path) -> KeptRecording | None:
 
 def _is_free(part: Path) -> bool:
     try:
-        descriptor = os.open(part, os.O_RDWR | os.O_CLOEXEC)
+        return FileLock(part.with_suffix(".lock")).is_free()
     except OSError:
-        return True
-    try:
-        return lock_unfinished(descriptor, part)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold a folder for a moment, so that two processes do not begin a store at once."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+        return True  # a store that nobody here may write

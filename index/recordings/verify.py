@@ -15,6 +15,7 @@ from earful.index.recordings.array_file import HEADER_BYTES, crc_of_steps
 from earful.index.recordings.kept import KeptRecording
 from earful.index.recordings.store import StepStore
 from earful.model.audio import ANY_LENGTH, AudioLimits, file_sha256
+from earful.system import open_descriptor
 from earful.values import short_repr
 from earful.wording import counted
 
@@ -120,7 +121,7 @@ def _steps_problem(store: StepStore, key: str, about: KeptRecording) -> str:
     if len(steps) != about.n_steps:
         return f"has {counted(len(steps), 'step')}, expected {about.n_steps}"
     path = Path(store.stem(key)).with_suffix(".npy")
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = open_descriptor(path, os.O_RDONLY)
     try:
         size = os.fstat(descriptor).st_size
         n_bytes = about.n_steps * store.settings.row_dim * 2

@@ -1,7 +1,7 @@
 """StepWriter: a recording's steps, appended in blocks that a kill cannot take back.
 
 ``KEY.part`` grows by a block, is flushed, and then ``KEY.json`` counts the block. What the count
-does not cover is cut off by who goes on. A lock on ``KEY.part`` keeps two processes from the same
+does not cover is cut off by who goes on. A lock (``KEY.lock``) keeps two processes from the same
 recording, and ends with its process.
 """
 
@@ -17,7 +17,6 @@ from typing import Self
 import numpy as np
 
 from earful.errors import ScanError
-from earful.files import lock_unfinished, sync_folder
 from earful.index.recordings.array_file import (
     HEADER_BYTES,
     Steps,
@@ -27,10 +26,10 @@ from earful.index.recordings.array_file import (
 )
 from earful.index.recordings.kept import KeptRecording, SampleLevels
 from earful.index.recordings.settings import StoreSettings
+from earful.system import FileLock, flush, open_descriptor, replace_file, sync_folder
 from earful.wording import printable
 
 _CLOSED = -1
-_TRIES = 4
 
 
 class BusyRecordingError(ScanError):
@@ -69,6 +68,7 @@ class StepWriter:
         self._array = base.with_suffix(".npy")
         self._about = base.with_suffix(".json")
         self._descriptor = _CLOSED
+        self._lock_file = FileLock(base.with_suffix(".lock"))
 
     def __enter__(self) -> Self:
         self._part.parent.mkdir(exist_ok=True)
@@ -78,9 +78,10 @@ class StepWriter:
         try:
             # Looked for again: another process may have finished it before the lock was free.
             if self._array.exists():
-                self._part.unlink()
+                self._part.unlink(missing_ok=True)
                 self._take_finished()
             else:
+                self._descriptor = open_descriptor(self._part, os.O_RDWR | os.O_CREAT)
                 self._resume()
         except BaseException:
             self._close()
@@ -93,6 +94,7 @@ class StepWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._close_file()
         if not self.is_finished and not self._about.exists():
             self._part.unlink(missing_ok=True)  # nothing was kept, so nothing is left behind
         self._close()
@@ -112,7 +114,7 @@ class StepWriter:
         content = np.ascontiguousarray(steps, dtype="<f2")
         size = self.kept.n_steps * self._settings.row_dim * 2
         write_all(self._descriptor, content.data.cast("B"), HEADER_BYTES + size)
-        os.fsync(self._descriptor)
+        flush(self._descriptor)
         counted = replace(
             self.kept,
             n_blocks=self.kept.n_blocks + 1,
@@ -136,23 +138,18 @@ class StepWriter:
         """
         whole.write(self._about)
         write_all(self._descriptor, array_header(whole.n_steps, self._settings.row_dim), 0)
-        os.fsync(self._descriptor)
-        os.replace(self._part, self._array)
+        flush(self._descriptor)
+        self._close_file()  # Windows renames no open file
+        replace_file(self._part, self._array)
         sync_folder(self._array.parent)
         self.kept, self.is_finished = whole, True
 
     def _lock(self) -> bool:
-        """Open and lock the file; return whether it is unfinished."""
-        for _ in range(_TRIES):
-            descriptor = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            if lock_unfinished(descriptor, self._part):
-                self._descriptor = descriptor
-                return True
-            os.close(descriptor)
-            if self._array.exists():
-                return False
-            if self._part.exists():
-                break
+        """Return whether it is ours now; not so where another has just finished it."""
+        if self._lock_file.acquire():
+            return True
+        if self._array.exists():
+            return False
         raise BusyRecordingError(
             f"{printable(self.kept.path)}: another process is encoding it; wait until it is done, "
             "and run the same command again"
@@ -195,6 +192,10 @@ class StepWriter:
         self.is_finished = True
 
     def _close(self) -> None:
+        self._close_file()
+        self._lock_file.release()
+
+    def _close_file(self) -> None:
         if self._descriptor != _CLOSED:
             os.close(self._descriptor)
             self._descriptor = _CLOSED

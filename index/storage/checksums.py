@@ -22,6 +22,7 @@ from typing import Final
 from earful.errors import IndexFolderError
 from earful.index.storage.header import write_text
 from earful.model.runtime import sha256_of
+from earful.system import flush
 
 CHECKSUMS_NAME: Final = "checksums.txt"
 _LINE: Final = re.compile(r"([0-9a-f]{64})  (\S+)")
@@ -100,7 +101,7 @@ class Checksums:
             file.truncate(file.read().rfind(b"\n") + 1)
             file.write("".join(f"{digest}  {name}\n" for name, digest in found.items()).encode())
             file.flush()
-            os.fsync(file.fileno())
+            flush(file.fileno())
             after = _state(os.fstat(file.fileno()))
         self._listed |= found
         self._matched |= found.keys()

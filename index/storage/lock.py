@@ -1,7 +1,7 @@
-"""The writer lock: one writer at a time, by an advisory lock on a file in the index folder.
+"""The writer lock: one writer at a time, by a lock on a file in the index folder.
 
 The lock ends with its process, so nothing has to be cleaned up after a kill. On a network
-file system it holds between machines only where ``flock`` does.
+file system it holds between machines only where the system's locks do.
 
 LanceDB's threads do not come along into a forked process. LanceDB 0.40 starts them anew there, and
 then hangs or crashes about one time in three (measured with a table that the parent had opened), so
@@ -12,19 +12,16 @@ before the fork can be used.
 from __future__ import annotations
 
 import atexit
-import fcntl
 import gc
-import json
 import os
-import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from contextlib import contextmanager
 from pathlib import Path
 from types import BuiltinFunctionType
 
 from earful.errors import IndexBusyError, IndexFolderError
+from earful.system import FileLock, after_fork_in_child
 
 LOCK_NAME = ".lock"
 
@@ -34,6 +31,7 @@ class WriterLock:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / LOCK_NAME
+        self._file = FileLock(self._path, keep=True, named=True)
         self._thread_lock = threading.RLock()
         self._depth = 0
 
@@ -61,56 +59,29 @@ class WriterLock:
                 finally:
                     self._depth -= 1
                 return
-            descriptor = self._lock_file()
+            self._lock_file()
             self._depth = 1
             try:
                 yield True
             finally:
                 self._depth = 0
-                # Closing alone would leave the lock to a child forked in the meantime.
-                fcntl.flock(descriptor, fcntl.LOCK_UN)
-                os.close(descriptor)
+                self._file.release()
         finally:
             self._thread_lock.release()
 
-    def _lock_file(self) -> int:
+    def _lock_file(self) -> None:
         try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            is_ours = self._file.acquire()
         except OSError as error:
-            raise self._unwritable(error) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(descriptor, 4096, 0)
-            os.close(descriptor)
-            raise IndexBusyError(
-                f"{self._path.parent}: is being written by {_describe(holder)}; wait for it, the "
-                "index can be searched in the meantime"
+            raise IndexFolderError(
+                f"{self._path.parent}: cannot be locked for writing ({error.strerror}); choose a "
+                "local folder that this user may write"
             ) from error
-        except OSError as error:
-            os.close(descriptor)
-            raise self._unwritable(error) from error
-        since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        me = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
-        # On a full disk the lock still holds, only without the name of its holder.
-        with suppress(OSError):
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, json.dumps(me).encode(), 0)
-        return descriptor
-
-    def _unwritable(self, error: OSError) -> IndexFolderError:
-        return IndexFolderError(
-            f"{self._path.parent}: cannot be locked for writing ({error.strerror}); choose a local "
-            "folder that this user may write"
-        )
-
-
-def _describe(holder: bytes) -> str:
-    try:
-        who = json.loads(holder)
-        return f"process {who['pid']} on {who['host']} since {who['since']}"
-    except (ValueError, KeyError, TypeError):
-        return "another process"
+        if not is_ours:
+            raise IndexBusyError(
+                f"{self._path.parent}: is being written by {self._file.holder()}; wait for it, the "
+                "index can be searched in the meantime"
+            )
 
 
 # --- forked processes ----------------------------------------------------------------------
@@ -153,4 +124,4 @@ def _end_well() -> None:
         atexit.register(_shut_nothing_down)
 
 
-os.register_at_fork(after_in_child=_end_well)
+after_fork_in_child(_end_well)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 from earful.errors import IndexFolderError
-from earful.files import sync_file, sync_folder
 from earful.index.storage.checksums import Checksums
 from earful.index.storage.versions import (
     LANCE_FOLDER,
@@ -20,6 +19,7 @@ from earful.index.storage.versions import (
     newest_listed,
     version_of,
 )
+from earful.system import sync_file, sync_folder
 from earful.wording import as_argument
 
 DATA: Final = "data"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import warnings
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from earful.errors import IndexBusyError, IndexFolderError
 from earful.index.storage.checksums import Checksums
 from earful.index.storage.lock import WriterLock, use_lance_here
 from earful.model.runtime import sha256_of
+from earful.system import replace_file
 from earful.wording import as_argument
 
 TABLE_FOLDER: Final = "table"
@@ -155,12 +155,12 @@ def move_to_quarantine(folder: Path, names: list[str]) -> None:
     """
     (folder / QUARANTINE).mkdir(exist_ok=True)
     for name in names:
-        os.replace(folder / name, folder / QUARANTINE / Path(name).name)
+        replace_file(folder / name, folder / QUARANTINE / Path(name).name)
 
 
 def _put_back(folder: Path, names: list[str]) -> None:
     for name in names:
-        os.replace(folder / QUARANTINE / Path(name).name, folder / name)
+        replace_file(folder / QUARANTINE / Path(name).name, folder / name)
 
 
 def is_manifest(name: str) -> bool:

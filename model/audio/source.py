@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from earful.errors import AudioError
+from earful.system import open_descriptor
 from earful.wording import printable
 
 AudioSource = str | os.PathLike[str] | bytes
@@ -59,7 +60,7 @@ def open_source(source: AudioSource, *, max_bytes: int) -> Iterator[OpenSource]:
     name = printable(path)
     try:
         _require_regular(os.stat(path), name)
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = open_descriptor(path, os.O_RDONLY, wait=False)
     except OSError as error:
         raise AudioError(f"{name}: {_open_failure(path, error)}") from error
     except ValueError as error:  # a NUL, or a character the file system cannot spell

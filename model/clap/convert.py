@@ -9,7 +9,6 @@ digests of all files beside it.
 
 from __future__ import annotations
 
-import os
 import pickle
 import re
 import shutil
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from earful.errors import ModelError
-from earful.files import hold_partial, sync_file, sync_folder
+from earful.files import hold_partial
 from earful.model.clap.checkpoint import (
     CONFIG_NAME,
     DERIVED,
@@ -36,6 +35,7 @@ from earful.model.clap.checkpoint import (
 from earful.model.clap.front_end import ClapFrontEnd, published_front_end, read_front_end
 from earful.model.clap.tokenizer import TOKENIZER_FILES, find_tokenizer
 from earful.model.runtime import fetch_from_hub, sha256_of, write_json
+from earful.system import replace_folder, sync_file, sync_folder
 
 if TYPE_CHECKING:
     import torch
@@ -248,7 +248,7 @@ def _write(
 
     folder = folder.resolve()  # a resolved path has a name even if "." was given
     partial = folder.with_name(f".{folder.name}.partial")
-    descriptor = hold_partial(partial, folder)
+    lock = hold_partial(partial, folder)
     try:
         write_json(partial / CONFIG_NAME, {"model_type": "clap", **sizes}, sort_keys=True)
         write_json(partial / "preprocessor_config.json", front_end.to_dict(), sort_keys=True)
@@ -263,13 +263,13 @@ def _write(
         for file in partial.iterdir():
             sync_file(file)
         sync_folder(partial)
-        os.replace(partial, folder)  # an existing folder is empty
+        replace_folder(partial, folder)  # an existing folder is empty
         sync_folder(folder.parent)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
     finally:
-        os.close(descriptor)
+        lock.release()
 
 
 def read_pickle(path: Path) -> dict[str, torch.Tensor]:

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from earful.model.runtime import earful_home
 from earful.plain import json_digest
+from earful.system import replace_file
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class KeptFolder:
                 try:
                     file.write(text)
                     file.close()
-                    os.replace(file.name, path)
+                    replace_file(file.name, path)
                 except BaseException:
                     with suppress(OSError):
                         os.unlink(file.name)

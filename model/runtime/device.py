@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any
 
 from earful.errors import ModelError, UnknownNameError
+from earful.system import after_fork_in_child
 
 if TYPE_CHECKING:
     import torch
@@ -85,4 +85,4 @@ def _use_one_thread() -> None:
 
 
 # A forked child would wait for them for ever.
-os.register_at_fork(after_in_child=_use_one_thread)
+after_fork_in_child(_use_one_thread)

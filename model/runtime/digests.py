@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from earful.errors import ModelError
+from earful.system import n_processors
 
 
 def read_json(path: Path) -> dict[str, object]:
@@ -73,7 +74,7 @@ def find_changed_files(
         For each changed file's name a predicate, such as ``"is missing"``.
     """
     changes: dict[str, str] = {}
-    readers = ThreadPoolExecutor(len(os.sched_getaffinity(0)), "earful-digest")
+    readers = ThreadPoolExecutor(n_processors(), "earful-digest")
     try:
         reading = {
             name: readers.submit(_change_of, folder / Path(name).name, expected)

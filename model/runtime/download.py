@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from earful.errors import ModelError
-from earful.files import NO_ROOM, sync_file
+from earful.files import NO_ROOM
 from earful.model.runtime.digests import sha256_of
+from earful.system import replace_file, sync_file
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -184,7 +185,7 @@ def _resume(remote: RemoteFile) -> None:
                 expected_size=remote.n_bytes,
             )
         sync_file(remote.partial)
-        remote.partial.replace(remote.blob)
+        replace_file(remote.partial, remote.blob)
 
 
 def _folder_name(repository: str) -> str:

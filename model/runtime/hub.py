@@ -10,16 +10,15 @@ from typing import Literal
 
 from earful.errors import ModelError
 from earful.model.names import DEFAULT_EMBEDDER
+from earful.system import cache_folder
 
 _NO = ("", "0", "false", "off", "no")
 
 
 def earful_home() -> Path:
     """Return the folder of what is fetched and kept: ``$EARFUL_HOME``, or in the user's cache."""
-    if own := os.environ.get("EARFUL_HOME"):
-        return Path(own)
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "earful"
+    own = os.environ.get("EARFUL_HOME")
+    return Path(own) if own else cache_folder()
 
 
 def models_home() -> Path:

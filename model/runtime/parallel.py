@@ -19,6 +19,8 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
+from earful.system import after_fork_in_child, n_processors
+
 if TYPE_CHECKING:
     import torch
 
@@ -106,7 +108,7 @@ def n_cores() -> int:
     Within ``at_most_cores`` no more than that.
     """
     wished = os.environ.get("OMP_NUM_THREADS", "")
-    n = int(wished) if wished.isdigit() and int(wished) else len(os.sched_getaffinity(0))
+    n = int(wished) if wished.isdigit() and int(wished) else n_processors()
     limit = _core_limit.get()
     return n if limit is None else min(n, limit)
 
@@ -150,4 +152,4 @@ def _unlock() -> None:
     _one_at_a_time = threading.Lock()
 
 
-os.register_at_fork(after_in_child=_unlock)
+after_fork_in_child(_unlock)

@@ -8,7 +8,6 @@ came here another way.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
 from earful.errors import ModelError
-from earful.files import hold_partial, sync_file, sync_folder
+from earful.files import hold_partial
 from earful.model.runtime import (
     read_part,
     require_shapes,
@@ -30,6 +29,7 @@ from earful.model.runtime import (
 from earful.model.yamnet.keras_file import fold, read_h5
 from earful.model.yamnet.network import tensor_shapes
 from earful.model.yamnet.weights import DESCRIPTION, NAME, read_yamnet_release
+from earful.system import replace_folder, sync_file, sync_folder
 
 WEIGHTS_NAME: Final = "yamnet.safetensors"
 CLASS_MAP_NAME: Final = "yamnet_class_map.csv"
@@ -154,7 +154,7 @@ def write_yamnet_folder(
     folder = folder.resolve()  # which has a name even if "." was given
     partial = folder.with_name(f".{folder.name}.partial")
     try:
-        descriptor = hold_partial(partial, folder)
+        lock = hold_partial(partial, folder)
         try:
             (partial / WEIGHTS_NAME).write_bytes(save(dict(tensors)))
             (partial / CLASS_MAP_NAME).write_bytes(class_map)
@@ -186,13 +186,13 @@ def write_yamnet_folder(
             for file in partial.iterdir():
                 sync_file(file)
             sync_folder(partial)
-            os.replace(partial, folder)  # if there is a folder, it is empty
+            replace_folder(partial, folder)  # if there is a folder, it is empty
             sync_folder(folder.parent)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
         finally:
-            os.close(descriptor)
+            lock.release()
     except OSError as error:
         raise ModelError(f"{folder}: cannot be written ({error.strerror})") from error
 

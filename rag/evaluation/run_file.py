@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from earful.errors import EvaluationError
-from earful.files import NO_ROOM, lock_unfinished, sync_folder, write_atomically
+from earful.files import NO_ROOM, write_atomically
 from earful.plain import json_digest
 from earful.rag.evaluation.arms import Prediction
+from earful.system import FileLock, flush, lock_beside, open_descriptor, sync_folder
 from earful.wording import quoted
 
 FORMAT = "earful-evaluation"
@@ -93,6 +94,7 @@ class RunFile:
         self._header = header
         self._digest = json_digest(header)
         self._descriptor = _CLOSED
+        self._lock = FileLock(lock_beside(self.partial))
         self._synced_s = 0.0
 
     def __enter__(self) -> Self:
@@ -102,7 +104,7 @@ class RunFile:
                 f"{self.path.parent} is no folder: expected one that the run can be written to"
             )
         if not self.path.exists():
-            self._descriptor = self._lock_partial()
+            self._lock_partial()
         try:
             # Looked for again: another process may have finished it in between.
             if self.path.exists():
@@ -111,6 +113,8 @@ class RunFile:
                 self._drop_leftover()
             else:
                 with self._writing(self.partial):
+                    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+                    self._descriptor = open_descriptor(self.partial, flags)
                     self.done = self._resume()
         except BaseException:
             self._unlock()
@@ -166,24 +170,20 @@ class RunFile:
         with self._writing(self.path):
             write_atomically(self.path, text)
         self.is_finished = True
+        self._close_partial()  # Windows removes no open file
         with suppress(OSError):
             self.partial.unlink(missing_ok=True)
 
     # --- the partial -----------------------------------------------------------------------
 
-    def _lock_partial(self) -> int:
-        """Open the partial and lock it; return its descriptor."""
+    def _lock_partial(self) -> None:
         with self._writing(self.partial):
-            descriptor = os.open(
-                self.partial, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644
-            )
-        if not lock_unfinished(descriptor, self.partial):
-            os.close(descriptor)
+            is_ours = self._lock.acquire()
+        if not is_ours:
             raise EvaluationError(
                 f"{self.path}: another process is at this run; wait until it ends, or give "
                 "another --out"
             )
-        return descriptor
 
     def _resume(self) -> Answers:
         """Read the answers in the partial, and cut a torn last line off."""
@@ -227,14 +227,18 @@ class RunFile:
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
         if time.monotonic() - self._synced_s >= _SYNC_EVERY_S:
-            os.fsync(self._descriptor)
+            flush(self._descriptor)
             self._synced_s = time.monotonic()
 
     def _unlock(self) -> None:
+        self._close_partial()
+        self._lock.release()
+
+    def _close_partial(self) -> None:
         if self._descriptor == _CLOSED:
             return
         with suppress(OSError):
-            os.fsync(self._descriptor)
+            flush(self._descriptor)
         os.close(self._descriptor)
         self._descriptor = _CLOSED
 

@@ -6,7 +6,6 @@ what is known. A label's prototype stands for all of its exemplars at once.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -19,6 +18,7 @@ from earful.model import ClipRef, DescribesExemplars, Embedder, LanguageModel, P
 from earful.rag.arrays import Rows
 from earful.rag.generation.prompt import clip_of
 from earful.rag.retrieval import Candidates, LabelEvidence, Voters
+from earful.system import n_processors
 
 MOST_HEARD: Final = 8
 """Exemplars of a label that are heard; its similarity is of all of them."""
@@ -94,7 +94,7 @@ def describe_exemplars(
             model.describe_exemplar(clip)
 
     # Each file is decoded by a process of its own.
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0)), "earful-describe") as threads:
+    with ThreadPoolExecutor(n_processors(), "earful-describe") as threads:
         for n_done, _ in enumerate(threads.map(describe, clips), start=1):
             if progress is not None:
                 progress(n_done, len(clips))

@@ -29,6 +29,7 @@ from earful.model.audio import (
 )
 from earful.rag.retrieval.candidates import Exclusions
 from earful.rag.task import Answerer
+from earful.system import n_processors
 from earful.values import short_repr
 
 Samples = NDArray[np.generic]
@@ -354,7 +355,7 @@ def _read_clips(
     if len(recordings) < 2:
         return [read(audio) for audio in recordings]
     # Each file is decoded by a process of its own; these threads only wait for it.
-    n_threads = min(_MOST_DECODERS, len(os.sched_getaffinity(0)), len(recordings))
+    n_threads = min(_MOST_DECODERS, n_processors(), len(recordings))
     with ThreadPoolExecutor(n_threads) as threads:
         return list(threads.map(read, recordings))
 

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from earful.errors import CorpusError, ScanError, ScanMismatchError
 from earful.files import (
     NO_ROOM,
-    lock_unfinished,
     replaced,
     write_atomically,
 )
@@ -34,6 +33,7 @@ from earful.index.annotations import (
 )
 from earful.index.labels import JOURNAL_FILE
 from earful.index.recordings import STORE_FILE
+from earful.system import FileLock
 from earful.values import short_repr
 from earful.wording import as_argument
 
@@ -43,7 +43,7 @@ EXAMPLES: Final = "examples.csv"
 SCORES: Final = "scores"
 _FORMAT: Final = "earful-scan"
 _VERSION: Final = 1
-_CLOSED: Final = -1
+_LOCK_FILE: Final = ".lock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,23 +81,23 @@ class ResultFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._descriptor = _CLOSED
+        self._lock = FileLock(path / _LOCK_FILE)
 
     def __enter__(self) -> Self:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            is_ours = self._lock.acquire()
         except OSError as error:
             raise self._cannot_write(error) from error
         try:
-            if not lock_unfinished(self._descriptor, self.path):
+            if not is_ours:
                 raise ScanError(
                     f"{self.path}: another process is scanning into it; wait until it is done, or "
                     "give another --out"
                 )
             self._require_own()
         except BaseException:
-            self._close()
+            self._lock.release()
             raise
         return self
 
@@ -107,7 +107,7 @@ class ResultFolder:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._close()
+        self._lock.release()
 
     def write(
         self,
@@ -232,11 +232,6 @@ class ResultFolder:
             f"{self.path}: cannot be written ({error.strerror or error}); {step}, or give another "
             "--out, and run the same command again"
         )
-
-    def _close(self) -> None:
-        if self._descriptor != _CLOSED:
-            os.close(self._descriptor)
-            self._descriptor = _CLOSED
 
 
 def is_scan(path: Path) -> bool:

@@ -1,9 +1,8 @@
-"""Durable writes: fsync, atomic replace, and locks on unfinished files."""
+"""Durable writes: fsync, atomic replace, and the folder that something is written into."""
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,27 +11,14 @@ from pathlib import Path
 from typing import Final
 
 from earful.errors import ModelError
+from earful.system import FileLock, lock_beside, replace_file
+from earful.system import sync_file as sync_file  # used as earful.files.sync_file, too
+from earful.system import sync_folder as sync_folder
 
-NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_ROOM: Final = tuple(
+    getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name)
+)
 """Error numbers of a full disk, a used-up quota, and a file of the largest size allowed."""
-
-
-def sync_file(path: str | os.PathLike[str]) -> None:
-    """Flush a file's content to the disk.
-
-    Raises:
-        OSError: It cannot be opened, or the disk failed.
-    """
-    _sync(path, os.O_RDONLY)
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to the disk: files made, renamed and removed in it.
-
-    Raises:
-        OSError: It cannot be opened, or the disk failed.
-    """
-    _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
 
 
 def temporary_name(name: str) -> str:
@@ -58,7 +44,7 @@ def replaced(path: Path) -> Iterator[Path]:
     try:
         yield beside
         sync_file(beside)
-        os.replace(beside, path)
+        replace_file(beside, path)
         sync_folder(path.parent)
     except BaseException:
         with suppress(OSError):
@@ -83,32 +69,12 @@ def write_atomically(path: Path, text: str) -> None:
         open(beside, "w", encoding="utf-8", errors="surrogatepass", newline="\n") as file,
     ):
         with suppress(FileNotFoundError):
-            os.fchmod(file.fileno(), path.stat().st_mode & 0o777)
+            # Before anything is in it: it may be what only its owner may read.
+            os.chmod(beside, path.stat().st_mode & 0o777)
         file.write(text)
 
 
-def lock_unfinished(descriptor: int, path: Path) -> bool:
-    """Lock an unfinished file or folder while it is open: the lock ends with the process.
-
-    Args:
-        descriptor: Of the open file or folder.
-        path: The path it was opened at.
-
-    Returns:
-        Whether it was free and is still there: a former holder may have finished it, and
-        renamed or removed it.
-
-    Raises:
-        OSError: The file system has no locks.
-    """
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
-    except (BlockingIOError, FileNotFoundError):
-        return False
-
-
-def hold_partial(partial: Path, folder: Path) -> int:
+def hold_partial(partial: Path, folder: Path) -> FileLock:
     """Create and lock the empty folder that a model is written into.
 
     Args:
@@ -116,25 +82,27 @@ def hold_partial(partial: Path, folder: Path) -> int:
         folder: Its final name, for errors.
 
     Returns:
-        Its descriptor, to be closed when it is finished or removed.
+        The lock, to be released when the folder is finished or removed.
 
     Raises:
         ModelError: Another process holds it.
         OSError: It cannot be written.
     """
     partial.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(partial, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    # Beside it: Windows renames no folder in which a file is open.
+    lock = FileLock(lock_beside(partial))
+    if not lock.acquire():
+        raise ModelError(
+            f"{folder}: another process is writing it; wait until it is done, or choose a new "
+            "folder"
+        )
     try:
-        if not lock_unfinished(descriptor, partial):
-            raise ModelError(
-                f"{folder}: another process is writing it; wait until it is done, or choose a new "
-                "folder"
-            )
+        partial.mkdir(exist_ok=True)  # its former holder may have renamed it just before
         empty_folder(partial)
     except BaseException:
-        os.close(descriptor)
+        lock.release()
         raise
-    return descriptor
+    return lock
 
 
 def empty_folder(folder: Path) -> None:
@@ -148,11 +116,3 @@ def empty_folder(folder: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
-
-
-def _sync(path: str | os.PathLike[str], flags: int) -> None:
-    descriptor = os.open(path, flags)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -95,7 +95,7 @@ def test_the_oldest_make_room_and_say_so() -> None:
         with pytest.raises(UnknownSourceError, match="the newest 2 are, for 24 h"):
             uploads.find(ids[0])
         assert [source.id for source in uploads.sources()] == ids[1:]
-        assert len(list(uploads.folder.iterdir())) == 2
+        assert len(list(uploads.folder.glob("u-*"))) == 2
     finally:
         uploads.close()
     assert not uploads.folder.exists()

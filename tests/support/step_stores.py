@@ -48,7 +48,7 @@ def write(
         writer.__exit__(None, None, None)
     except Stopped:
         # As a kill does: nothing is tidied up, and the lock goes.
-        os.close(writer._descriptor)
+        writer._close()
         raise
     return writer.kept
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -17,6 +16,7 @@ from earful.errors import CorpusError
 from earful.files import temporary_name
 from earful.index.annotations.writers.file_names import fitting_name, folded_name
 from earful.model.audio import AudioInfo, Clip
+from earful.system import replace_file
 from earful.wording import quoted
 
 _KEPT: Final = frozenset("-_ ")
@@ -107,7 +107,7 @@ def write_clip(path: Path, clip: Clip, info: AudioInfo) -> None:
             subtype=subtype,
             format="WAV" if is_wav else "FLAC",
         )
-        os.replace(beside, path)
+        replace_file(beside, path)
     except soundfile.SoundFileError as error:
         raise CorpusError(f"{path}: cannot be written ({error})") from error
     finally:

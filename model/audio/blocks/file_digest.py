@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 from typing import Final
 
 from earful.model.audio.source import OpenSource
+from earful.system import read_at
 
 _DIGEST_BYTES: Final = 1 << 20
 
@@ -43,7 +43,7 @@ class FileDigest:
     def _read(self) -> None:
         place = 0
         try:
-            while self._is_wanted and (data := os.pread(self._descriptor, _DIGEST_BYTES, place)):
+            while self._is_wanted and (data := read_at(self._descriptor, _DIGEST_BYTES, place)):
                 self._digest.update(data)
                 place += len(data)
         except OSError as error:

@@ -12,7 +12,6 @@ begins by putting the old folder back.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -27,7 +26,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from earful.errors import ModelError
-from earful.files import empty_folder, hold_partial, sync_file, sync_folder
+from earful.files import empty_folder, hold_partial
 from earful.model.encoders import MsClapConfig
 from earful.model.flamingo.checkpoint.folder import (
     CONFIG_NAME,
@@ -45,6 +44,7 @@ from earful.model.flamingo.config import FlamingoConfig
 from earful.model.flamingo.language_model import Variant
 from earful.model.flamingo.tokenizer import FlamingoTokenizer
 from earful.model.runtime import read_json, sha256_of, write_json
+from earful.system import FileLock, replace_file, replace_folder, sync_file, sync_folder
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 DTYPE_NAMES: tuple[Dtype, ...] = get_args(Dtype)
@@ -85,7 +85,7 @@ class FolderWriter:
         self._folder = folder.resolve()  # a resolved path has a name even if "." was given
         self._partial = self._folder.with_name(f".{self._folder.name}.partial")
         self._old = old_folder(self._folder)
-        self._lock = -1
+        self._lock: FileLock | None = None
         self.not_finite: list[str] = []
         self._dtype = dtype
         self._shard: dict[str, Tensor] = {}
@@ -99,13 +99,14 @@ class FolderWriter:
             if self._old.exists():
                 # A writer was killed after the first rename, or after the second.
                 is_gone = self._folder.exists()
-                os.replace(self._old, self._partial / "old" if is_gone else self._folder)
+                replace_folder(self._old, self._partial / "old" if is_gone else self._folder)
                 empty_folder(self._partial)
         return self
 
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self._partial, ignore_errors=True)
-        os.close(self._lock)  # this releases the lock
+        if self._lock is not None:
+            self._lock.release()
 
     def add(self, name: str, tensor: Tensor) -> None:
         """Add a tensor under one of our names; it is copied in the folder's dtype.
@@ -177,16 +178,16 @@ class FolderWriter:
     def _put_in_place(self) -> None:
         """Rename the folder, so that its name means a whole model or, for a moment, nothing."""
         if self._folder.exists():
-            os.replace(self._folder, self._old)
+            replace_folder(self._folder, self._old)
         try:
-            os.replace(self._partial, self._folder)
+            replace_folder(self._partial, self._folder)
         except OSError:
             if self._old.exists():
-                os.replace(self._old, self._folder)
+                replace_folder(self._old, self._folder)
             raise
         if self._old.exists():
             # It is removed under the partial name: a folder called old is always whole.
-            os.replace(self._old, self._partial)
+            replace_folder(self._old, self._partial)
         sync_folder(self._folder.parent)
 
     def _flush(self) -> None:
@@ -200,7 +201,7 @@ class FolderWriter:
         weight_map: dict[str, str] = {}
         for number, sizes in enumerate(self._shards):
             name = f"model-{number + 1:05d}-of-{len(self._shards):05d}.safetensors"
-            os.replace(self._partial / f"shard-{number:05d}", self._partial / name)
+            replace_file(self._partial / f"shard-{number:05d}", self._partial / name)
             weight_map |= dict.fromkeys(sizes, name)
         total = sum(sum(sizes.values()) for sizes in self._shards)
         write_json(

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import earful
 from earful.errors import EarfulError
+from earful.system import n_processors
 from earful.wording import as_argument
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _machine(near: Path) -> dict[str, object]:
     existing = next(path for path in (near.absolute(), *near.absolute().parents) if path.exists())
     return {
         "cpus": os.cpu_count(),
-        "cpus_allowed": len(os.sched_getaffinity(0)),
+        "cpus_allowed": n_processors(),
         "torch": _torch(),
         "memory_kib": _memory_kib(),
         "disk_free_bytes": shutil.disk_usage(existing).free,

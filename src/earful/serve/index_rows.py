@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from earful.errors import AudioError, IndexFolderError
-from earful.files import replaced, sync_folder
+from earful.files import replaced
 from earful.index import Index
 from earful.index.corpus import Corpus, CorpusRow, Exemplar, exemplar_fault, own_answer
 from earful.rag.review import require_unreviewed
@@ -24,6 +24,7 @@ from earful.serve.faults import RequestError
 from earful.serve.questions import Heard
 from earful.serve.sources import UPLOADED_AS, Source, exemplar_id
 from earful.serve.state import ServerState
+from earful.system import sync_folder
 from earful.values import short_repr
 from earful.wording import quoted
 

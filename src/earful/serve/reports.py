@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from earful.errors import ServeError
 from earful.html import PAGE_MARK
 from earful.serve.faults import RequestError
+from earful.system import open_descriptor
 from earful.values import short_repr
 from earful.wording import quoted
 
@@ -160,4 +161,4 @@ def _read_report(report: Report) -> bytes:
 
 def _open(path: Path) -> int:
     """Open a file that is no link; one that would wait, such as a pipe, does not."""
-    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    return open_descriptor(path, os.O_RDONLY, wait=False, follow=False)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from earful.errors import ServeError
+from earful.system import open_descriptor
 from earful.values import short_repr
 from earful.wording import as_argument, quoted
 
@@ -122,7 +123,7 @@ def read_token(path: Path) -> str:
         ServeError: It cannot be read or written, others may read it, or it holds no token.
     """
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        descriptor = open_descriptor(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         pass
     except OSError as error:
@@ -135,7 +136,8 @@ def read_token(path: Path) -> str:
         text = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ServeError(f"{path}: cannot be read as a token ({error})") from error
-    if mode & 0o077:
+    # Windows has lists of who may use a file, and no such bits.
+    if os.name == "posix" and mode & 0o077:
         raise ServeError(
             f"{path}: others than its owner may use it (mode {mode & 0o777:o}); "
             f"chmod 600 {as_argument(path)}"

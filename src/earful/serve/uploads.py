@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 import threading
 import time
@@ -16,16 +17,17 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, Self
 
 from earful.errors import AudioError, UnknownSourceError
-from earful.files import lock_unfinished
 from earful.serve.faults import RequestError
 from earful.serve.settings import ServeSettings
 from earful.serve.sources import Source
+from earful.system import FileLock, replace_file
 from earful.values import short_repr
 from earful.wording import printable, quoted
 
 _PREFIX: Final = "earful-serve-"
 _DIGITS: Final = 16
 _MOST_NAME: Final = 200
+_LOCK_FILE: Final = ".lock"
 _STALE_S: Final = 24 * 3600.0
 
 
@@ -90,6 +92,10 @@ class Incoming:
         """Write what is still buffered."""
         self._file.flush()
 
+    def close(self) -> None:
+        """Close the file, so that it can be renamed everywhere."""
+        self._file.close()
+
 
 class Uploads:
     """Uploads of a session; the oldest makes room for new ones.
@@ -102,9 +108,9 @@ class Uploads:
         remove_stale()
         self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
         # Also where nobody closes them, as at the end of a program.
-        self._remove_all = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
-        self._descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        lock_unfinished(self._descriptor, self.folder)
+        lock = FileLock(self.folder / _LOCK_FILE)
+        lock.acquire()
+        self._remove_all = weakref.finalize(self, _remove, self.folder, lock)
         self._settings = settings
         self._lock = threading.Lock()
         self._kept: dict[str, Upload] = {}
@@ -160,7 +166,10 @@ class Uploads:
             at_s=time.monotonic(),
         )
         with self._lock:
-            os.replace(incoming.path, path)  # fails where its sender is gone: then nothing changes
+            incoming.close()
+            replace_file(
+                incoming.path, path
+            )  # fails where its sender is gone: then nothing changes
             before = self._kept.pop(id, None)
             if before is not None and before.source.path != path:
                 before.source.path.unlink(missing_ok=True)
@@ -206,8 +215,6 @@ class Uploads:
         with self._lock:
             self._kept.clear()
         self._remove_all()
-        with suppress(OSError):
-            os.close(self._descriptor)
 
     def _make_room(self) -> None:
         """Remove what is too old, and the oldest of what is too much."""
@@ -240,14 +247,21 @@ def remove_stale() -> None:
     for folder in _session_folders():
         with suppress(OSError):
             found = folder.lstat()
-            if found.st_uid != os.getuid() or time.time() - found.st_mtime < _STALE_S:
+            # Where users have no numbers, each has a folder for temporary files.
+            is_ours = not hasattr(os, "getuid") or found.st_uid == os.getuid()
+            if not is_ours or not stat.S_ISDIR(found.st_mode):
                 continue
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-            try:
-                if lock_unfinished(descriptor, folder):
-                    shutil.rmtree(folder, ignore_errors=True)
-            finally:
-                os.close(descriptor)
+            lock = FileLock(folder / _LOCK_FILE)
+            if time.time() - found.st_mtime >= _STALE_S and lock.acquire():
+                _remove(folder, lock)
+
+
+def _remove(folder: Path, lock: FileLock) -> None:
+    """Remove a session's folder, and the lock in it."""
+    # Windows removes no folder in which a file is open.
+    with suppress(OSError):
+        lock.release()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _session_folders() -> Iterator[Path]:

@@ -145,7 +145,7 @@ def test_a_conversion_is_on_the_disk_before_it_counts_and_alone(
     with pytest.raises(ModelError, match=r"clap: another process is writing it; wait"):
         convert_clap(str(path), folder)
     assert partial.is_dir()
-    os.close(held)
+    held.release()
     (partial / "left.bin").write_bytes(b"by a killed one")
 
     events = watch_disk()

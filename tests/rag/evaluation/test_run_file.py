@@ -107,12 +107,12 @@ def test_a_process_finds_the_run_that_another_has_just_finished(
     path = tmp_path / "run.json"
     take = RunFile._lock_partial
 
-    def finished_meanwhile(late: RunFile) -> int:
+    def finished_meanwhile(late: RunFile) -> None:
         monkeypatch.setattr(RunFile, "_lock_partial", take)
         with RunFile(path, HEADER) as first:
             first.append("0", rows("0"))
             first.finish({"rows": [row.to_dict() for row in rows("0")]})
-        return take(late)
+        take(late)
 
     monkeypatch.setattr(RunFile, "_lock_partial", finished_meanwhile)
     with RunFile(path, HEADER) as late:

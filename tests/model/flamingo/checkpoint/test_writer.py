@@ -1,6 +1,5 @@
 """Writing a folder whole or not at all, whatever stands in its place."""
 
-import fcntl
 import json
 import os
 import resource
@@ -22,6 +21,7 @@ from earful.model.flamingo.checkpoint import (
 )
 from earful.model.flamingo.checkpoint import writer as flamingo_writer
 from earful.model.runtime import models_home
+from earful.system import FileLock
 from earful.testing import write_flamingo
 
 
@@ -127,7 +127,7 @@ def stop_after(n_renames: int, folder: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "replace", stop)
-        patched.setattr(FolderWriter, "__exit__", lambda writer, *_: os.close(writer._lock))
+        patched.setattr(FolderWriter, "__exit__", lambda writer, *_: writer._lock.release())
         if n_renames < 3:
             with pytest.raises(KeyboardInterrupt):
                 write_flamingo(folder, seed=1)
@@ -151,19 +151,20 @@ def test_two_conversions_at_once_do_not_write_into_each_other(tmp_path: Path) ->
     assert verify_flamingo_folder(folder) == ()
 
 
-def test_who_comes_as_the_first_has_just_finished_is_told(
+def test_who_comes_as_the_first_has_just_finished_writes_it_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "flamingo"
-    lock = fcntl.flock
+    acquire = FileLock.acquire
 
-    def finished_meanwhile(descriptor: int, how: int) -> None:
+    def finished_meanwhile(lock: FileLock) -> bool:
         (tmp_path / ".flamingo.partial").rename(folder)
-        lock(descriptor, how)
+        return acquire(lock)
 
-    monkeypatch.setattr(fcntl, "flock", finished_meanwhile)
-    with pytest.raises(ModelError, match=r"flamingo: another process is writing it"):
-        write_flamingo(folder)
+    monkeypatch.setattr(FileLock, "acquire", finished_meanwhile)
+    write_flamingo(folder)
+    assert verify_flamingo_folder(folder) == ()
+    assert os.listdir(tmp_path) == ["flamingo"]
 
 
 def test_everything_is_on_the_disk_before_it_counts(

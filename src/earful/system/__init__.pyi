@@ -1,0 +1,35 @@
+from .descriptors import open_descriptor, read_at, write_at
+from .durable import flush, replace_file, replace_folder, sync_file, sync_folder
+from .facilities import Facility, facilities
+from .file_names import colliding_names, portable_name
+from .folders import cache_folder
+from .limits import TOO_LONG_STATUS, TOO_MUCH_STATUS, limit_cpu_time, limit_memory
+from .locks import FileLock, lock_beside
+from .memory import memory_bytes
+from .processes import after_fork_in_child, can_share_files, n_processors
+
+__all__ = [
+    "TOO_LONG_STATUS",
+    "TOO_MUCH_STATUS",
+    "Facility",
+    "FileLock",
+    "after_fork_in_child",
+    "cache_folder",
+    "can_share_files",
+    "colliding_names",
+    "facilities",
+    "flush",
+    "limit_cpu_time",
+    "limit_memory",
+    "lock_beside",
+    "memory_bytes",
+    "n_processors",
+    "open_descriptor",
+    "portable_name",
+    "read_at",
+    "replace_file",
+    "replace_folder",
+    "sync_file",
+    "sync_folder",
+    "write_at",
+]
