@@ -1,6 +1,6 @@
 """Decode queue: corpus rows become clips ahead of the embedder, in the corpus's order.
 
-Threads hash files and have processes decode and resample them (``model/audio/sandbox.py``), so
+Threads hash files and have processes decode and resample them (``model/audio/sandbox``), so
 all of it overlaps with the embedder, and a file that breaks its decoder breaks nothing else.
 The audio decoded ahead is limited in bytes, not only in clips: twenty half-hour recordings
 would not fit into memory.

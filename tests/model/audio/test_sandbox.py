@@ -20,11 +20,14 @@ from earful.model.audio import (
     load_audio,
     load_isolated,
     probe_isolated,
-    sandbox,
     stop_decoding,
 )
 from earful.model.audio.clip import probe_audio
-from earful.model.audio.sandbox import ProcessLimits
+from earful.model.audio.sandbox import isolated
+from earful.model.audio.sandbox.connections import TooFewSamplesError, _read_samples
+from earful.model.audio.sandbox.pool import WorkerPool
+from earful.model.audio.sandbox.worker import ProcessLimits
+from tests.support.facilities import needs
 
 RATE = 8000
 
@@ -32,9 +35,9 @@ RATE = 8000
 HOSTILE = """
 import os, signal, sys, time
 import numpy as np
-from earful.model.audio import sandbox_worker
+from earful.model.audio.sandbox import worker_process
 
-load_audio = sandbox_worker.load_audio
+load_audio = worker_process.load_audio
 
 
 def load(path, **options):
@@ -57,12 +60,9 @@ def load(path, **options):
     return load_audio(path, **options)
 
 
-sandbox_worker.load_audio = load
+worker_process.load_audio = load
 if __name__ == "__main__":
-    import socket
-
-    connection = socket.socket(fileno=int(sys.argv[1]))
-    sandbox_worker.serve(connection, cpu_s=float(sys.argv[2]), memory_bytes=int(sys.argv[3]))
+    worker_process.main(sys.argv[1:])
 """
 
 
@@ -75,9 +75,11 @@ def hostile(
     script.write_text(HOSTILE, encoding="utf-8")
     # A busy machine gives a second of processor time in many seconds.
     wall_s = 2.0 if "wait" in request.node.name else 60.0
-    limits = ProcessLimits(cpu_s=1.0, wall_s=wall_s, memory_bytes=1 << 30)
-    pool = sandbox._WorkerPool(limits, [str(script)])
-    monkeypatch.setattr(sandbox, "_pool", pool)
+    # A watchdog sees memory as it is filled, which takes time.
+    cpu_s = 20.0 if "bloat" in request.node.name else 1.0
+    limits = ProcessLimits(cpu_s=cpu_s, wall_s=wall_s, memory_bytes=1 << 30)
+    pool = WorkerPool(limits, [str(script)])
+    monkeypatch.setattr(isolated, "_pool", pool)
     monkeypatch.delenv("EARFUL_DECODE", raising=False)
     folder = tmp_path / "sounds"
     folder.mkdir()
@@ -122,7 +124,7 @@ def test_errors_are_those_of_decoding_here(
 def test_one_clip_after_the_other_leaves_nothing_to_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sandbox, "_pool", sandbox._WorkerPool())
+    monkeypatch.setattr(isolated, "_pool", WorkerPool())
     rng = np.random.default_rng(2)
     kept = []
     # The third is so long that its memory is given back.
@@ -133,15 +135,16 @@ def test_one_clip_after_the_other_leaves_nothing_to_the_next(
     for clip, path in kept:
         wanted, _ = soundfile.read(path, dtype="float32")
         assert np.array_equal(clip.samples, wanted)
-    assert len(sandbox._pool._idle) == 1
-    sandbox._pool.stop()
+    assert len(isolated._pool._idle) == 1
+    isolated._pool.stop()
 
 
+@needs("memfd")
 def test_a_process_that_gives_too_little_is_found_out() -> None:
     file = os.memfd_create("short")
     os.write(file, bytes(12))
-    with pytest.raises(sandbox._WorkerLostError, match=r"12 bytes of samples.* 16"):
-        sandbox._read_samples({"n_samples": 4}, [file])
+    with pytest.raises(TooFewSamplesError, match=r"12 bytes of samples.* 16"):
+        _read_samples({"n_samples": 4}, [file])
 
 
 def test_a_wrong_argument_stays_a_value_error(tmp_path: Path) -> None:
@@ -189,11 +192,11 @@ def test_a_file_is_blamed_only_for_what_it_does_to_a_fresh_process(hostile: Path
 
 
 def test_a_process_that_was_warmed_up_takes_the_first_file(hostile: Path) -> None:
-    sandbox.warm_up()
-    sandbox.warm_up()
-    (warm,) = sandbox._pool._idle
+    isolated.warm_up()
+    isolated.warm_up()
+    (warm,) = isolated._pool._idle
     load_isolated(write(hostile / "good.wav"))
-    assert sandbox._pool._idle == [warm]
+    assert isolated._pool._idle == [warm]
 
 
 def test_libraries_in_c_do_not_write_to_our_standard_error(
@@ -225,7 +228,7 @@ def test_stopping_frees_whoever_waits(hostile: Path) -> None:
     load_isolated(write(hostile / "good.wav"))
     thread = threading.Thread(target=wait)
     thread.start()
-    while not sandbox._pool._busy:
+    while not isolated._pool._busy:
         time.sleep(0.01)
     stop_decoding()
     thread.join(timeout=2)
@@ -254,12 +257,13 @@ def test_no_process_outlives_the_one_it_decodes_for(hostile: Path, tmp_path: Pat
     path = write(hostile / "wait.wav")
     script = f"""
 import threading, time
-from earful.model.audio import sandbox
-sandbox._pool = sandbox._WorkerPool(command=[{str(tmp_path / "hostile.py")!r}])
-threading.Thread(target=sandbox.load_isolated, args=({str(path)!r},), daemon=True).start()
-while not any(worker._is_ready for worker in sandbox._pool._busy):
+from earful.model.audio.sandbox import isolated
+from earful.model.audio.sandbox.pool import WorkerPool
+isolated._pool = WorkerPool(command=[{str(tmp_path / "hostile.py")!r}])
+threading.Thread(target=isolated.load_isolated, args=({str(path)!r},), daemon=True).start()
+while not any(worker.is_ready for worker in isolated._pool._busy):
     time.sleep(0.01)
-print(*[worker._process.pid for worker in sandbox._pool._busy], flush=True)
+print(*[worker.pid for worker in isolated._pool._busy], flush=True)
 time.sleep(100)
 """
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as parent:
@@ -275,16 +279,18 @@ time.sleep(100)
         assert not Path(f"/proc/{worker}").exists()
 
 
+@needs("fork")
 def test_a_forked_child_has_processes_of_its_own(tmp_path: Path) -> None:
     path = write(tmp_path / "a.wav")
     script = f"""
 import os
-from earful.model.audio import sandbox
-sandbox.load_isolated({str(path)!r})
-ours = sandbox._pool._idle[0]._process.pid
+from earful.model.audio.sandbox import isolated
+from earful.model.audio.sandbox.pool import WorkerPool
+isolated.load_isolated({str(path)!r})
+ours = isolated._pool._idle[0].pid
 child = os.fork()
-sandbox.load_isolated({str(path)!r})
-theirs = sandbox._pool._idle[0]._process.pid
+isolated.load_isolated({str(path)!r})
+theirs = isolated._pool._idle[0].pid
 if not child:
     os._exit(0 if theirs != ours else 1)
 assert theirs == ours
@@ -296,9 +302,7 @@ assert os.waitpid(child, 0)[1] == 0
 def test_a_process_that_cannot_be_started_is_no_files_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        sandbox, "_pool", sandbox._WorkerPool(command=["-c", "raise SystemExit(7)"])
-    )
+    monkeypatch.setattr(isolated, "_pool", WorkerPool(command=["-c", "raise SystemExit(7)"]))
     path = write(tmp_path / "a.wav")
     with pytest.raises(EarfulError, match=r"exit status 7.*EARFUL_DECODE=here") as told:
         load_isolated(path)
@@ -313,6 +317,6 @@ def test_modules_in_the_working_folder_are_not_imported(
     (tmp_path / "soundfile.py").write_text("raise SystemExit('a stranger ran')", encoding="utf-8")
     path = write(tmp_path / "a.wav")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sandbox, "_pool", sandbox._WorkerPool())
+    monkeypatch.setattr(isolated, "_pool", WorkerPool())
     assert load_isolated(path).duration_s == 0.25
-    sandbox.stop_decoding()
+    isolated.stop_decoding()

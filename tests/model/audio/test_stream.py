@@ -19,11 +19,12 @@ from earful.model.audio import (
     AudioBlocks,
     load_audio,
     probe_isolated,
-    sandbox,
     stream_blocks,
 )
 from earful.model.audio.limits import AudioLimits
-from earful.model.audio.sandbox import ProcessLimits
+from earful.model.audio.sandbox import isolated
+from earful.model.audio.sandbox.pool import WorkerPool
+from earful.model.audio.sandbox.worker import ProcessLimits
 
 RATE = 44_100
 
@@ -257,9 +258,9 @@ def test_what_cannot_be_streamed_is_told(tmp_path: Path, here: None) -> None:
 # The real worker, except that a decoder crashes or spins when it comes to the third block.
 HOSTILE = """
 import os, signal, sys
-from earful.model.audio import sandbox_worker
+from earful.model.audio.sandbox import worker_process
 
-read_blocks = sandbox_worker.read_blocks
+read_blocks = worker_process.read_blocks
 
 
 def read(path, plan, limits):
@@ -274,12 +275,9 @@ def read(path, plan, limits):
         yield found
 
 
-sandbox_worker.read_blocks = read
+worker_process.read_blocks = read
 if __name__ == "__main__":
-    import socket
-
-    connection = socket.socket(fileno=int(sys.argv[1]))
-    sandbox_worker.serve(connection, cpu_s=float(sys.argv[2]), memory_bytes=int(sys.argv[3]))
+    worker_process.main(sys.argv[1:])
 """
 
 
@@ -289,8 +287,8 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     script = tmp_path / "hostile.py"
     script.write_text(HOSTILE, encoding="utf-8")
     limits = ProcessLimits(cpu_s=1.0, wall_s=60.0, memory_bytes=1 << 30)
-    pool = sandbox._WorkerPool(limits, [str(script)])
-    monkeypatch.setattr(sandbox, "_pool", pool)
+    pool = WorkerPool(limits, [str(script)])
+    monkeypatch.setattr(isolated, "_pool", pool)
     monkeypatch.delenv("EARFUL_DECODE", raising=False)
     yield tmp_path
     pool.stop()
