@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.facilities import needs
+
 _ASK = """
 import {first}
 import earful
@@ -44,6 +46,7 @@ def test_the_hubs_client_reports_nothing() -> None:
     assert in_a_child(_ASK.format(first="sys")) == ["True"]
 
 
+@needs("fork")
 def test_onnx_runtime_reports_nothing_and_a_forked_child_ends(tmp_path: Path) -> None:
     code = """
 import os, signal, sys

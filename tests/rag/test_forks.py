@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.facilities import needs
 from tests.support.tones import write_tone
 
 # Two threads, so that torch's own exist before the fork. A child that hangs, even at its end, is
@@ -54,6 +55,7 @@ print(ask())
 """
 
 
+@needs("fork")
 @pytest.mark.slow
 def test_a_forked_child_answers_from_a_snapshot_or_rows_that_were_read_and_else_names_spawn(
     tmp_path: Path,

@@ -1,55 +1,67 @@
-"""What a test needs of the system; where it is missing, the test is skipped, and says so."""
+"""What a test needs of the system; where it is missing, the test is skipped, and says so.
+
+A test that itself asks for what the system lacks is skipped for it (``lacking``). What it asks of
+another process has to be said: ``@needs("fork")``.
+"""
 
 import importlib.util
 import os
-import select
 import time
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-_THERE = {
-    "fcntl": lambda: importlib.util.find_spec("fcntl") is not None,
-    "fork": lambda: hasattr(os, "fork"),
-    "links": lambda: _can_link(),
-    "memfd": lambda: hasattr(os, "memfd_create") and hasattr(select, "POLLRDHUP"),
-    "pread": lambda: hasattr(os, "pread"),
-    "proc": lambda: _has_proc(),
-    "resource": lambda: importlib.util.find_spec("resource") is not None,
-    "tzset": lambda: hasattr(time, "tzset"),
-    "users": lambda: hasattr(os, "getuid"),
-    "folder-sync": lambda: hasattr(os, "O_DIRECTORY"),
-}
+TESTS = Path(__file__).resolve().parent.parent
+_HOOK = TESTS / "portable" / "hook"
+_MODULES = {"fcntl", "resource"}
+_NO_PRIVILEGE = 1314
 
 
 def has(name: str) -> bool:
-    """Return whether the system has a facility."""
-    try:
-        return _THERE[name]()
-    except ModuleNotFoundError:
-        return False
+    """Return whether the system has a module, or a function of ``os`` or ``time``."""
+    if name in _MODULES:
+        try:
+            return importlib.util.find_spec(name) is not None
+        except ModuleNotFoundError:
+            return False
+    return hasattr(os, name) or hasattr(time, name)
 
 
 def needs(*names: str) -> pytest.MarkDecorator:
-    """Skip a test where the system lacks one of its facilities."""
+    """Skip a test where the system lacks a module, or a function of ``os`` or ``time``."""
     missing = [name for name in names if not has(name)]
-    return pytest.mark.skipif(bool(missing), reason=f"the system lacks: {', '.join(missing)}")
+    return pytest.mark.skipif(bool(missing), reason=f"the system lacks {', '.join(missing)}")
 
 
-def _can_link() -> bool:
-    import tempfile
+def lacking(error: BaseException) -> str:
+    """Return what the system lacks, if a test, and not earful, asked for it; else ``""``."""
+    if not _is_raised_by_a_test(error):
+        return ""
+    if isinstance(error, ModuleNotFoundError) and error.name in _MODULES:
+        return str(error.name)
+    if isinstance(error, AttributeError) and isinstance(error.obj, ModuleType):
+        module = error.obj.__name__
+        return f"{module}.{error.name}" if module in {"os", "select", "signal", "time"} else ""
+    if isinstance(error, FileNotFoundError) and str(error.filename).startswith("/proc/"):
+        return str(error.filename)
+    if isinstance(error, OSError):
+        is_link = getattr(error, "winerror", 0) == _NO_PRIVILEGE or "privilege" in str(error)
+        return "links" if is_link else ""
+    return ""
 
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            os.symlink(folder, Path(folder) / "link")
-        except OSError:
-            return False
-    return True
+
+def _is_raised_by_a_test(error: BaseException) -> bool:
+    """Return whether of all our files a test's is the innermost."""
+    innermost, traceback = "", error.__traceback__
+    while traceback is not None:
+        name = traceback.tb_frame.f_code.co_filename
+        if not Path(name).is_relative_to(_HOOK) and _is_ours(name):
+            innermost = name
+        traceback = traceback.tb_next
+    return innermost != "" and Path(innermost).resolve().is_relative_to(TESTS)
 
 
-def _has_proc() -> bool:
-    try:
-        with open("/proc/self/statm", encoding="ascii"):
-            return True
-    except OSError:
-        return False
+def _is_ours(name: str) -> bool:
+    path = Path(name)
+    return path.is_relative_to(TESTS.parent) and ".venv" not in path.parts

@@ -17,7 +17,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, BinaryIO, Final, Protocol
+from typing import IO, Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +71,7 @@ class SocketConnection:
 
     def __init__(self, ours: socket.socket, *, is_worker: bool = False) -> None:
         self._socket = ours
-        self._file: BinaryIO | None = None
+        self._file: IO[bytes] | None = None
         if is_worker:
             threading.Thread(target=self._exit_with_parent, daemon=True).start()
 
@@ -140,7 +140,7 @@ class PipeConnection:
     """
 
     def __init__(
-        self, reading: BinaryIO, writing: BinaryIO, end: Callable[[], None] = lambda: None
+        self, reading: IO[bytes], writing: IO[bytes], end: Callable[[], None] = lambda: None
     ) -> None:
         self._reading = reading
         self._writing = writing
@@ -256,11 +256,10 @@ def _read_samples(values: dict[str, Any], files: list[int]) -> Samples:
     return samples
 
 
-def _fill(file: BinaryIO, samples: Samples) -> int:
+def _fill(file: IO[bytes], samples: Samples) -> int:
     """Read samples; return how many bytes there were."""
-    if not samples.size:
-        return 0
-    return int(file.readinto(memoryview(samples).cast("B")))  # type: ignore[attr-defined]
+    # A file opened for reading has it, but its general type does not say so.
+    return int(file.readinto(samples.data)) if samples.size else 0  # type: ignore[attr-defined]
 
 
 def quiet_errors() -> None:

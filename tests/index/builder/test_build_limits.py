@@ -1,6 +1,5 @@
 """Builds: what is refused before any work, locks, full disks, progress and options."""
 
-import resource
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -102,6 +101,8 @@ def test_two_corpora_share_an_index(tmp_path: Path) -> None:
 @contextmanager
 def largest_file(n_bytes: int) -> Iterator[None]:
     """Let the operating system refuse to grow any file beyond some size."""
+    import resource
+
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
     try:

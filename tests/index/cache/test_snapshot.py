@@ -17,6 +17,7 @@ from earful.index.builder import build_index
 from earful.index.corpus import Exemplar
 from earful.index.search import VectorSet, stored_rows
 from earful.index.storage import exemplar_of
+from tests.support.facilities import needs
 from tests.support.small_corpus import Samples, write_corpus
 from tests.support.snapshots import (
     QUERY,
@@ -176,6 +177,7 @@ for _ in range(15):
     assert not [name for name in names(index) if name.endswith(".partial")]
 
 
+@needs("fork")
 def test_a_forked_child_answers_from_a_snapshot(kept: Path) -> None:
     code = """
 import json, os, signal, sys

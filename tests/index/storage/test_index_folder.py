@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -323,6 +322,8 @@ def test_a_full_disk_keeps_what_was_committed(index: Index, make_row: MakeRow) -
         replace(model, exemplar=replace(model.exemplar, id=f"{number:05}"))
         for number in range(5000)
     ]
+    import resource
+
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:

@@ -10,6 +10,7 @@ import pytest
 
 from earful.errors import IndexBusyError, IndexFolderError
 from earful.index.storage.lock import LOCK_NAME, WriterLock
+from tests.support.facilities import needs
 
 HOLD = """
 import sys
@@ -70,6 +71,7 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
             assert was_free
 
 
+@needs("fork")
 def test_a_forked_child_does_not_keep_the_lock(tmp_path: Path) -> None:
     with started(FORK, tmp_path) as other, WriterLock(tmp_path).held() as was_free:
         assert was_free

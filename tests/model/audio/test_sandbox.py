@@ -139,7 +139,6 @@ def test_one_clip_after_the_other_leaves_nothing_to_the_next(
     isolated._pool.stop()
 
 
-@needs("memfd")
 def test_a_process_that_gives_too_little_is_found_out() -> None:
     file = os.memfd_create("short")
     os.write(file, bytes(12))

@@ -16,6 +16,7 @@ from earful.model.audio import Clip, load_audio, resample
 from earful.model.small import SmallEmbedder, load_small, read_small_release
 from earful.model.small.weights import digest_of_all
 from earful.model.yamnet import load_yamnet
+from tests.support.facilities import needs
 
 DEMO = DemoCorpus.find().sounds.parent
 DIM = 384
@@ -184,6 +185,7 @@ def test_nothing_gives_no_rows(embedder: SmallEmbedder) -> None:
     assert scores.shape == (0, 521)
 
 
+@needs("resource")
 @pytest.mark.slow
 def test_half_an_hour_takes_a_few_times_its_own_memory() -> None:
     found = subprocess.run([sys.executable, "-c", LONG], check=True, capture_output=True, text=True)

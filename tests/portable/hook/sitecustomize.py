@@ -17,14 +17,15 @@ from importlib.machinery import ModuleSpec
 from typing import Any
 
 MODULES = {"fcntl": ("fcntl",), "resource": ("resource",)}
-NAMES = {
+NAMES: dict[str, dict[Any, tuple[str, ...]]] = {
     "affinity": {os: ("sched_getaffinity", "sched_setaffinity")},
-    "fork": {os: ("fork", "forkpty", "register_at_fork")},
+    # torch takes register_at_fork for granted wherever there is no Windows.
+    "fork": {os: ("fork", "forkpty")},
+    "fchmod": {os: ("fchmod", "fchown")},
     "memfd": {os: ("memfd_create",), select: ("POLLRDHUP",)},
     "open-flags": {os: ("O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC", "O_NONBLOCK")},
     "pread": {os: ("pread", "pwrite", "preadv", "pwritev")},
     "tzset": {time: ("tzset",)},
-    "users": {os: ("getuid", "geteuid", "getgid", "getegid", "fchmod", "fchown")},
 }
 FACILITIES = (*MODULES, *NAMES, "links", "proc")
 
@@ -57,7 +58,7 @@ def take_away(names: set[str]) -> None:
                 if hasattr(module, function):
                     delattr(module, function)
     if "links" in names:
-        os.symlink = _refuse_link
+        os.symlink = _refuse_link  # type: ignore[assignment]
     if "proc" in names:
         _hide_proc()
     if "fcntl" in names:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from earful.errors import EvaluationError
 from earful.rag.evaluation.arms import Prediction
 from earful.rag.evaluation.run_file import RunFile, read_run
+from tests.support.facilities import needs
 
 HEADER = {"task": "tones"}
 DOCUMENT = {"task": "tones", "rows": []}
@@ -163,6 +164,7 @@ except EvaluationError as error:
 """
 
 
+@needs("resource")
 @pytest.mark.parametrize(
     ("n_bytes", "named"), [(0, "partial"), (1000, "partial"), (12_000, "run.json:")]
 )
