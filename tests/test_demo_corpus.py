@@ -131,21 +131,31 @@ def test_the_library_reads_the_corpus() -> None:
     assert all(row.exemplar.group and row.exemplar.licence for row in rows)
 
 
-def test_a_missing_demo_says_where_it_comes_from(
+def test_a_folder_that_is_no_demo_says_what_is_expected(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("EARFUL_DEMO", str(tmp_path))
-    with pytest.raises(CorpusError, match="come with the repository"):
+    with pytest.raises(CorpusError, match=r"EARFUL_DEMO=.*unseen\.toml.*Unset it"):
         DemoCorpus.find()
 
 
-def test_a_clone_that_one_stands_in_is_found_by_an_installation_elsewhere(
+def test_a_named_folder_goes_before_what_came_with_earful(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "demo").symlink_to(DEMO)
+    monkeypatch.setenv("EARFUL_DEMO", str(tmp_path / "demo"))
+    assert DemoCorpus.find().sounds == tmp_path / "demo/sounds"
+
+
+def test_a_checkout_and_an_installation_find_their_own(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("EARFUL_DEMO", raising=False)
-    monkeypatch.setattr("earful.demo.__file__", str(tmp_path / "lib/site-packages/earful/demo.py"))
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(CorpusError, match=r"neither in .*/lib/notebooks/demo nor in .*EARFUL_DEMO"):
-        DemoCorpus.find()
-    monkeypatch.chdir(ROOT)
     assert DemoCorpus.find().sounds == DEMO / "sounds"
+    monkeypatch.setattr("earful.demo.corpus._INSTALLED", tmp_path)
+    with pytest.raises(CorpusError, match="install it again.*EARFUL_DEMO"):
+        DemoCorpus.find()
+    for part in ("sounds", "unseen", "unseen.toml"):
+        (tmp_path / part).symlink_to(DEMO / part)
+    assert DemoCorpus.find().task == tmp_path / "unseen.toml"
