@@ -20,8 +20,6 @@ import os
 
 import lazy_loader
 
-__version__ = "0.1.0"
-
 # What we import must not tell anybody that it was used. These are read at import time, so
 # they are set before anything else; who has set them already has decided. ONNX Runtime's reporter
 # has a thread, too, for which a forked child would wait at its end forever.
@@ -36,7 +34,18 @@ os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 # A library says nothing unless its user listens.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
-__getattr__, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_offered, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def __getattr__(name: str) -> object:
+    if name != "__version__":
+        return _offered(name)
+    # Git's tags decide the version when earful is built. To read it is many imports, so that only
+    # who asks pays for them.
+    from importlib.metadata import version
+
+    globals()[name] = found = version("earful")
+    return found
 
 
 def __dir__() -> list[str]:
