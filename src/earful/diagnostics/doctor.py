@@ -25,10 +25,13 @@ _EXTRAS = {
     "hub-models": ("timm", "audio language models on the hub"),
     "faiss": ("faiss", "FAISS search"),
     "hdf5": ("h5py", "converting YAMNet's published weights"),
+    "lance": ("lance", "approximate indexes built in parts"),
     "map": ("umap", "maps by umap"),
     "media": ("av", "MP4/AAC, WebM and other containers"),
     "notebook": ("nbclient", "running the notebooks"),
-    "serve": ("fastapi", "the page of earful serve"),
+    "object-stores": ("obstore", "indexes and audio on s3://, gs:// and az://"),
+    "ray": ("ray", "builds on a Ray cluster"),
+    "serve": ("fastapi", "page of earful serve"),
     "train": ("torch", "training models"),
 }
 _HUB_TIMEOUT_S = 3.0
