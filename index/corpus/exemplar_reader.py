@@ -15,6 +15,7 @@ from earful.index.corpus.fields import FieldReader, is_of_kaleidoscope, path_of_
 from earful.index.corpus.folders import require_inside
 from earful.index.corpus.limits import MAX_PATH
 from earful.index.corpus.tables import NestedCell, Record, as_text
+from earful.system import relative_path
 from earful.wording import listed, quoted
 
 _RAVEN_PATH = "begin path"
@@ -174,7 +175,7 @@ class ExemplarReader(FieldReader):
         path = Path(os.path.normpath(folder / text))
         fault = fault or require_inside(path, self._root, where, allow_outside=self._allow_outside)
         if not path.is_relative_to(self._root):
-            return PurePosixPath(Path(os.path.relpath(path, self._root)).as_posix()), fault
+            return PurePosixPath(relative_path(path, self._root)), fault
         return PurePosixPath(path.relative_to(self._root).as_posix()), fault
 
 

@@ -33,6 +33,7 @@ from earful.files import write_atomically
 from earful.model import Fingerprint
 from earful.plain import plain_fields
 from earful.read_only import ReadOnlyDict
+from earful.system import relative_path
 from earful.values import short_repr
 
 if TYPE_CHECKING:
@@ -66,8 +67,7 @@ class Root:
     @classmethod
     def seen_from(cls, index: Path, root: Path) -> Self:
         """Make the root of a resolved folder as seen from an index folder."""
-        relative = os.path.relpath(root, os.path.realpath(index))
-        return cls(absolute=str(root), relative=Path(relative).as_posix())
+        return cls(absolute=str(root), relative=relative_path(root, os.path.realpath(index)))
 
     def resolve(self, index: Path) -> Path:
         """Return where the corpus lies now, as seen from an index folder."""

@@ -43,6 +43,7 @@ from earful.index.storage.versions import (
     state_of,
 )
 from earful.model import Fingerprint
+from earful.system import lock_marker
 from earful.wording import as_argument
 
 if TYPE_CHECKING:
@@ -358,7 +359,9 @@ def require_unused(folder: Path) -> None:
     present = set(os.listdir(folder))
     if HEADER_NAME in present:
         raise IndexFolderError(f"{folder}: holds an index already; open that, or name a new folder")
-    half_made = {LOCK_NAME, TABLE_FOLDER, CHECKSUMS_NAME, temporary_name(HEADER_NAME)}
+    lock = folder / LOCK_NAME
+    half_made = {lock.name, lock_marker(lock).name, TABLE_FOLDER, CHECKSUMS_NAME}
+    half_made.add(temporary_name(HEADER_NAME))
     # The lock comes first: without it, even a folder called "table" is somebody else's.
     if foreign := sorted(present - half_made if LOCK_NAME in present else present):
         raise IndexFolderError(

@@ -19,7 +19,7 @@ from earful.index.storage.versions import (
     newest_listed,
     version_of,
 )
-from earful.system import sync_file, sync_folder
+from earful.system import relative_path, sync_file, sync_folder
 from earful.wording import as_argument
 
 DATA: Final = "data"
@@ -206,6 +206,6 @@ def files_of(folder: Path, below: str = TABLE_FOLDER) -> set[str]:
     """
     found: set[str] = set()
     for parent, _, names in os.walk(folder / below):
-        inside = os.path.relpath(parent, folder)
+        inside = relative_path(parent, folder)
         found.update(f"{inside}/{name}" for name in names)
     return found

@@ -110,7 +110,8 @@ def _open_failure(path: str, error: OSError) -> str:
             return "is an address, expected a local file; download it and pass the path"
         folder = os.path.dirname(os.path.abspath(path))
         gone = "" if os.path.isdir(folder) else ", which does not exist"
-        backslash = "; a backslash separates no folders here, write /" if "\\" in path else ""
+        is_foreign = os.sep == "/" and "\\" in path
+        backslash = "; a backslash separates no folders here, write /" if is_foreign else ""
         return f"no such file (looked in {printable(folder)}{gone}){backslash}; check the path"
     if error.errno == errno.EACCES:
         return "may not be read by this user; allow it with: chmod u+r"

@@ -26,7 +26,12 @@ import typer
 
 import earful
 from earful import console
-from earful.command_line import INTERRUPTED, InterruptedExit, LazyGroup
+from earful.command_line import (
+    INTERRUPTED,
+    InterruptedExit,
+    LazyGroup,
+    escape_what_streams_cannot_write,
+)
 from earful.commands.options import JsonOption, example, print_json, print_result, reject_unused
 from earful.diagnostics import (
     JsonStderr,
@@ -125,6 +130,7 @@ def run() -> None:
 def main() -> None:
     """Run the command line and turn every failure into one line and a code."""
     warnings.showwarning = _print_warning
+    escape_what_streams_cannot_write()
     # A question's products are small: other threads would take longer to wake than to multiply.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     before_command = itertools.takewhile(lambda word: word.startswith("-"), sys.argv[1:])

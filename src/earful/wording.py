@@ -47,12 +47,16 @@ def printable(text: str) -> str:
 
 
 def as_argument(path: str | os.PathLike[str]) -> str:
-    """Return a path quoted as it is typed into a shell.
+    """Return a path quoted as it is typed into a shell: the system's.
 
     >>> as_argument("my sounds.index"), as_argument("sounds.index")
     ("'my sounds.index'", 'sounds.index')
     """
-    return shlex.quote(printable(os.fspath(path)))
+    text = printable(os.fspath(path))
+    if os.name == "nt":
+        # Of Windows' shells, both take double quotes, and only one takes single ones.
+        return f'"{text}"' if set(text) & set(" &()^,;=%!'") or not text else text
+    return shlex.quote(text)
 
 
 _QUOTED = 80

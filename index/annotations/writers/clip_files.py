@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from earful.errors import CorpusError
 from earful.files import temporary_name
-from earful.index.annotations.writers.file_names import fitting_name, folded_name
+from earful.index.annotations.writers.file_names import fitting_name
 from earful.model.audio import AudioInfo, Clip
-from earful.system import replace_file
+from earful.system import folded_name, replace_file
 from earful.wording import quoted
 
 _KEPT: Final = frozenset("-_ ")

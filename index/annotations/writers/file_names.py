@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Final
 
+from earful.system import folded_name, portable_name
+
 # With the longest ending this still fits into the 255 bytes that file systems allow.
 _MOST_BYTES: Final = 200
-_NOT_IN_NAMES = re.compile(r"[/\\\0]")
 
 
 def names_of_recordings(recordings: Iterable[str]) -> dict[str, str]:
@@ -66,14 +65,9 @@ def _folders(path: PurePosixPath) -> list[str]:
 
 def fitting_name(name: str, whole: str) -> str:
     """Return a name that a file may have; a long one is cut, and gets a digest of the whole."""
-    name = _NOT_IN_NAMES.sub("_", name).lstrip(".") or "recording"
+    name = portable_name(name.lstrip(".") or "recording")
     if len(name.encode("utf-8", "surrogateescape")) <= _MOST_BYTES:
         return name
     digest = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     cut = name.encode("utf-8", "surrogateescape")[: _MOST_BYTES - len(digest) - 1]
     return f"{cut.decode('utf-8', 'ignore')}_{digest}"
-
-
-def folded_name(name: str) -> str:
-    """Return what a file system that takes names apart least would take for the same."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

@@ -1,4 +1,4 @@
-"""The digest of an open file, computed in a thread while others read it."""
+"""The digest of an open file, computed in a thread while others read it, where systems can."""
 
 from __future__ import annotations
 
@@ -7,30 +7,35 @@ import threading
 from typing import Final
 
 from earful.model.audio.source import OpenSource
-from earful.system import read_at
+from earful.system import can_read_at, read_at
 
 _DIGEST_BYTES: Final = 1 << 20
 
 
 class FileDigest:
-    """Digest of an open file, computed while it is decoded.
+    """Digest of an open file, computed while it is decoded, or at its end.
 
     Args:
         opened: The file, which stays open until ``close``.
     """
 
     def __init__(self, opened: OpenSource) -> None:
-        # A descriptor of its own place: reading at an offset moves nobody else's.
         self._descriptor = opened.file.fileno()
         self._digest = hashlib.sha256()
         self._fault: OSError | None = None
         self._is_wanted = True
         self._thread = threading.Thread(target=self._read, name="earful-digest", daemon=True)
-        self._thread.start()
+        # Elsewhere, reading at a place would move the decoder's.
+        self._is_beside = can_read_at()
+        if self._is_beside:
+            self._thread.start()
 
     def finish(self) -> str:
-        """Wait for the digest, in hex."""
-        self._thread.join()
+        """Wait for the digest, in hex; nobody else may read the file any more."""
+        if self._is_beside:
+            self._thread.join()
+        else:
+            self._read()
         if self._fault is not None:
             raise self._fault
         return self._digest.hexdigest()
@@ -38,7 +43,8 @@ class FileDigest:
     def close(self) -> None:
         """Read no further."""
         self._is_wanted = False
-        self._thread.join()
+        if self._is_beside:
+            self._thread.join()
 
     def _read(self) -> None:
         place = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from earful.command_line import is_unicode
 from earful.commands.stretch_options import StretchOptions
 from earful.model import DEFAULT_MODEL
 
@@ -433,7 +435,8 @@ def print_result(value: object, text: str, *, as_json: bool) -> None:
 
 def print_json(value: object) -> None:
     """Write one JSON value, a line, to stdout."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    # Escapes of JSON's own, where the stream would need others.
+    text = json.dumps(value, ensure_ascii=not is_unicode(sys.stdout), allow_nan=False)
     # A file name that is not UTF-8 has lone surrogates; JSON spells them \\udcff.
     typer.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 

@@ -12,6 +12,7 @@ from typing import Literal
 
 import earful
 from earful.model.runtime import n_cores
+from earful.system import facilities
 
 _CORE = (
     *("numpy", "onnxruntime", "lancedb", "pyarrow"),
@@ -43,7 +44,7 @@ class Finding:
 
     Attributes:
         name: The thing checked.
-        state: ``"ok"``, ``"missing"`` (optional and not installed) or ``"broken"``.
+        state: ``"ok"``, ``"missing"`` (optional and not there) or ``"broken"``.
         found: The version, the counts or the error that was found.
         mend: The command that fixes it; empty when there is nothing to fix.
     """
@@ -68,6 +69,7 @@ def examine(*, hub: bool = True) -> tuple[Finding, ...]:
     findings = [
         Finding(name="earful", state="ok", found=earful.__version__),
         Finding(name="python", state="ok", found=platform.python_version()),
+        *_system(),
         *(_package(name) for name in _CORE),
         *(_extra(extra, *about) for extra, about in _EXTRAS.items()),
         _device(),
@@ -77,6 +79,16 @@ def examine(*, hub: bool = True) -> tuple[Finding, ...]:
     if hub:
         findings.append(_hub())
     return tuple(findings)
+
+
+def _system() -> Iterator[Finding]:
+    """Yield the system, and what is used in place of facilities that it lacks."""
+    system, *others = facilities()
+    lacking = [each for each in others if each.lost]
+    found = system.used if lacking or system.lost else f"{system.used}, with all that earful uses"
+    yield Finding(name=system.name, state="ok", found="; ".join(filter(None, [found, system.lost])))
+    for each in lacking:
+        yield Finding(name=each.name, state="missing", found=f"{each.used}: {each.lost}")
 
 
 def _package(name: str) -> Finding:

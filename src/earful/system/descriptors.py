@@ -43,6 +43,11 @@ def open_descriptor(
     return os.open(path, flags, mode)
 
 
+def can_read_at() -> bool:
+    """Return whether reading at a place of a file leaves the descriptor's own place alone."""
+    return hasattr(os, "pread")
+
+
 def read_at(descriptor: int, n_bytes: int, at: int) -> bytes:
     """Read at most so many bytes at a place of a file; ``b""`` at its end.
 
@@ -51,7 +56,7 @@ def read_at(descriptor: int, n_bytes: int, at: int) -> bytes:
     Raises:
         OSError: It cannot be read.
     """
-    if hasattr(os, "pread"):
+    if can_read_at():
         return os.pread(descriptor, n_bytes, at)
     with _ONE_PLACE:
         os.lseek(descriptor, at, os.SEEK_SET)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
-from collections import defaultdict
-from collections.abc import Iterable
 from typing import Final
 
 _RESERVED: Final = frozenset(
@@ -19,7 +18,7 @@ def portable_name(name: str) -> str:
     r"""Return a file name that Windows takes, too, as like the given one as can be.
 
     What it cannot hold becomes ``_``; a device's name, and a dot or space at the end, get one more.
-    Two names can become one: see ``colliding_names``.
+    Two names can become one.
 
     >>> portable_name("CON.txt"), portable_name("12:30?.wav"), portable_name("owl. ")
     ('CON_.txt', '12_30_.wav', 'owl. _')
@@ -31,17 +30,28 @@ def portable_name(name: str) -> str:
     return f"{name}_" if name.endswith((".", " ")) or not name else name
 
 
-def colliding_names(names: Iterable[str]) -> list[tuple[str, ...]]:
-    """Return groups of different names that are one file where letters' case does not count.
+def folded_name(name: str) -> str:
+    """Return what is the same for names that some system takes for one.
 
-    Windows and macOS take ``A.wav`` and ``a.wav`` for one; macOS also an accented letter in one
-    piece and in two.
+    Windows and macOS take ``A.wav`` and ``a.wav`` for one file; macOS also an accented letter in
+    one piece and in two.
 
-    >>> colliding_names(["A.wav", "b.wav", "a.wav", "A.wav"])
-    [('A.wav', 'a.wav')]
+    >>> folded_name("A.wav") == folded_name("a.wav")
+    True
     """
-    groups: dict[str, dict[str, None]] = defaultdict(dict)
-    for name in names:
-        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
-        groups[folded][name] = None
-    return [tuple(group) for group in groups.values() if len(group) > 1]
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def relative_path(path: str | os.PathLike[str], start: str | os.PathLike[str]) -> str:
+    """Return a path as seen from a folder, with ``/`` between folders.
+
+    From one drive to another there is no such path: then it stays absolute.
+
+    >>> relative_path("/sounds/a.wav", "/sounds/index")
+    '../a.wav'
+    """
+    try:
+        found = os.path.relpath(path, start)
+    except ValueError:
+        found = os.fspath(path)
+    return found.replace(os.sep, "/")

@@ -41,6 +41,15 @@ def lock_beside(path: Path) -> Path:
     return path.with_name(f".{path.name.removeprefix('.')}.lock")
 
 
+def lock_marker(path: Path) -> Path:
+    """Return the file whose existence is the lock, where the system has no locks.
+
+    >>> lock_marker(Path("sounds.index/.lock"))
+    PosixPath('sounds.index/.lock.held')
+    """
+    return path.with_name(f"{path.name}.held")
+
+
 class FileLock:
     """A lock that one object holds at a time, of all threads and processes.
 
@@ -81,6 +90,8 @@ class FileLock:
             lock = _make_lock(self.path, keep=self._keep, record=self._record)
             if not _take(lock, wait=wait):
                 return False
+            if self._keep and not self.path.exists():
+                self.path.touch()  # where another file is the lock
             self._lock = lock
             return True
 
@@ -106,7 +117,7 @@ class FileLock:
         Raises:
             OSError: The file cannot be opened.
         """
-        if not self.path.exists() and not _marker(self.path).exists():
+        if not self.path.exists() and not lock_marker(self.path).exists():
             return True
         is_free = self.acquire()
         self.release()
@@ -114,9 +125,9 @@ class FileLock:
 
     def holder(self) -> str:
         """Return who holds it, such as ``"process 12 on host since …"``, for messages."""
-        for path in (self.path, _marker(self.path)):
+        for path, is_marker in ((lock_marker(self.path), True), (self.path, False)):
             with suppress(OSError, ValueError, KeyError, TypeError):
-                return _read_record(path)
+                return _read_record(path, is_marker=is_marker)
         return "another process"
 
     def __enter__(self) -> Self:
@@ -135,7 +146,7 @@ def _make_lock(
         warnings.simplefilter("ignore")
         import filelock
     if sys.platform != "win32" and not filelock.has_fcntl:
-        return filelock.SoftFileLock(_marker(path), thread_local=False, poll_interval=_POLL_S)
+        return filelock.SoftFileLock(lock_marker(path), thread_local=False, poll_interval=_POLL_S)
     kind = filelock.WindowsFileLock if sys.platform == "win32" else filelock.UnixFileLock
     return kind(
         path,
@@ -167,14 +178,9 @@ def _take(lock: filelock.BaseFileLock, *, wait: bool) -> bool:
     return False
 
 
-def _marker(path: Path) -> Path:
-    """Return the file whose existence is the lock, where there are no others."""
-    return path.with_name(f"{path.name}.held")
-
-
 def _write_record(descriptor: int) -> None:
-    since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    me = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+    now = _time_text(datetime.now(UTC))
+    me = {"pid": os.getpid(), "host": socket.gethostname(), "since": now}
     # On a full disk the lock still holds, only without the name of its holder.
     with suppress(OSError):
         os.ftruncate(descriptor, 0)
@@ -182,15 +188,22 @@ def _write_record(descriptor: int) -> None:
         os.write(descriptor, _GAP + json.dumps(me).encode())
 
 
-def _read_record(path: Path) -> str:
+def _read_record(path: Path, *, is_marker: bool = False) -> str:
     descriptor = open_descriptor(path, os.O_RDONLY)
     try:
-        os.lseek(descriptor, len(_GAP), os.SEEK_SET)
+        os.lseek(descriptor, 0 if is_marker else len(_GAP), os.SEEK_SET)
         content = os.read(descriptor, 4096)
+        made_s = os.fstat(descriptor).st_mtime
     finally:
         os.close(descriptor)
-    if path.suffix == ".held":
-        first, host, *_ = (path.read_text(encoding="utf-8") + "\n").splitlines()
-        return f"process {int(first)} on {host}"
+    if is_marker:
+        pid, host, *_ = content.decode().splitlines()
+        return (
+            f"process {int(pid)} on {host} since {_time_text(datetime.fromtimestamp(made_s, UTC))}"
+        )
     who = json.loads(content)
     return f"process {who['pid']} on {who['host']} since {who['since']}"
+
+
+def _time_text(time: datetime) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC")

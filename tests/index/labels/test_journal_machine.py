@@ -92,6 +92,8 @@ class Labelling(RuleBasedStateMachine):
 
         def cut(descriptor: int, content: Any) -> int:
             nonlocal wanted
+            if bytes(content)[:1].isdigit():  # a lock's, where the system has none
+                return write(descriptor, content)
             wanted = len(content)
             write(descriptor, bytes(content)[: round(share * wanted)])
             raise CrashError

@@ -133,6 +133,7 @@ def test_an_error_lets_go(tmp_path: Path, failing: str) -> None:
         assert was_free
 
 
+@needs("fcntl")
 def test_a_lock_file_without_a_name_in_it(tmp_path: Path) -> None:
     with WriterLock(tmp_path).held():
         (tmp_path / LOCK_NAME).write_text("not JSON")

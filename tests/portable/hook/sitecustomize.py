@@ -23,7 +23,7 @@ NAMES: dict[str, dict[Any, tuple[str, ...]]] = {
     "fork": {os: ("fork", "forkpty")},
     "fchmod": {os: ("fchmod", "fchown")},
     "memfd": {os: ("memfd_create",), select: ("POLLRDHUP",)},
-    "open-flags": {os: ("O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC", "O_NONBLOCK")},
+    "open-flags": {os: ("O_DIRECTORY", "O_NOFOLLOW")},
     "pread": {os: ("pread", "pwrite", "preadv", "pwritev")},
     "tzset": {time: ("tzset",)},
 }
