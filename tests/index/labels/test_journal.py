@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from earful.errors import LabelError
 from earful.index.labels import Label, LabelJournal, Undo, journal_path
+from tests.support.facilities import needs
 
 
 @pytest.fixture(autouse=True)
@@ -167,6 +168,7 @@ def test_a_moment_of_ones_own_is_kept(tmp_path: Path) -> None:
     assert written.at == at - timedelta(microseconds=456)
 
 
+@needs("O_DIRECTORY")
 def test_a_label_is_flushed_before_it_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

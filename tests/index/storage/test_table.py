@@ -15,6 +15,7 @@ from earful.index.search import IndexBackend, SearchFilter
 from earful.index.storage import Row, Table, WriterLock
 from earful.index.storage.table_reader import translate_errors
 from earful.model import Fingerprint
+from tests.support.facilities import needs
 
 MakeRow = Callable[..., Row]
 
@@ -124,6 +125,7 @@ def test_compacting_merges_fragments(index: Index, make_row: MakeRow) -> None:
     assert len(index._folder.indexed_rows()) == 8
 
 
+@needs("O_DIRECTORY")
 def test_every_file_of_a_commit_is_flushed(
     index: Index, make_row: MakeRow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
