@@ -98,11 +98,11 @@ class Snapshot:
         except OSError:
             return False
         kept = {about["file"] for about in files.values()}
-        with suppress(OSError):
-            for path in folder.glob("*.arrow"):
-                # Whoever has mapped one keeps it, gone or not.
-                if path.name not in kept:
-                    path.unlink(missing_ok=True)
+        for path in folder.glob("*.arrow"):
+            if path.name not in kept:
+                # Whoever has mapped one keeps it, gone or not; on Windows it stays till next time.
+                with suppress(OSError):
+                    path.unlink()
         drop_left_behind(folder)
         return True
 

@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-# Of a file that somebody has open, Windows says "access denied" or "sharing violation"; virus
+# Of a file that somebody has open or mapped, Windows says so by one of these; virus
 # scanners and indexers do so for a moment with every new file.
-_IN_USE: Final = (5, 32, 33)
+_IN_USE: Final = (5, 32, 33, 1224)
 _TRIES_S: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 
 
