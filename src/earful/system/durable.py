@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-# Of a file that somebody has open or mapped, Windows says so by one of these; virus
-# scanners and indexers do so for a moment with every new file.
+# What Windows says of a file that somebody has open or mapped; virus scanners and indexers have
+# every new file open for a moment.
 _IN_USE: Final = (5, 32, 33, 1224)
 _TRIES_S: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 
@@ -58,7 +58,7 @@ def sync_folder(folder: Path) -> None:
 def replace_file(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
     """Rename a file, in place of one that is there.
 
-    Windows refuses while somebody has either of them open; it is tried for two seconds.
+    Windows refuses while somebody has either of them open; it is tried for some 1.6 s.
 
     Raises:
         OSError: It cannot be renamed; both are as they were.
