@@ -40,7 +40,9 @@ def main() -> int:
     if not options.check:
         version, faults = tagged_version(*state_of_git())
         if version:
-            texts = [(ROOT / n).read_text(encoding="utf-8") for n in ("CHANGELOG.md", "CITATION.cff")]
+            texts = [
+                (ROOT / n).read_text(encoding="utf-8") for n in ("CHANGELOG.md", "CITATION.cff")
+            ]
             faults += text_faults(version, *texts)
     if faults:
         return tell(faults)
@@ -48,8 +50,11 @@ def main() -> int:
     run(UV, "build", "--quiet", "--out-dir", str(DIST), str(ROOT))
     built = sorted(path for path in DIST.iterdir() if path.suffix in {".whl", ".gz"})
     if version:
-        faults += [f"{path.name}: is not of version {version}" for path in built
-                   if not path.name.startswith((f"earful-{version}-", f"earful-{version}.tar"))]
+        faults += [
+            f"{path.name}: is not of version {version}"
+            for path in built
+            if not path.name.startswith((f"earful-{version}-", f"earful-{version}.tar"))
+        ]
     for tool, *words in (
         (TWINE, "twine", "check", "--strict", *map(str, built)),
         (CFFCONVERT, "cffconvert", "--validate", "-i", str(ROOT / "CITATION.cff")),
@@ -76,7 +81,9 @@ def tell(faults: list[str]) -> int:
 
 def run(*words: str, **environment: str) -> int:
     """Run a program at the root; return its exit code."""
-    return subprocess.run(words, cwd=ROOT, env={**os.environ, **environment}, check=False).returncode
+    return subprocess.run(
+        words, cwd=ROOT, env={**os.environ, **environment}, check=False
+    ).returncode
 
 
 def state_of_git() -> tuple[str, str]:

@@ -47,7 +47,7 @@ from earful.model import ClipRef, Place, Prompt, Text
 from earful.model.audio import Clip
 from earful.model.hub_models import HubLanguageModel, load_hub_model
 from earful.model.hub_models.reading import score_batch
-from tests.support.tiny_hub_models import audio_flamingo_3
+from earful.testing.hub_models import audio_flamingo_3
 
 SIZE: dict[str, Any] = {
     "hidden_size": 512,

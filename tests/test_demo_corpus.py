@@ -154,7 +154,7 @@ def test_a_checkout_and_an_installation_find_their_own(
     monkeypatch.chdir(tmp_path)
     assert DemoCorpus.find().sounds == DEMO / "sounds"
     monkeypatch.setattr("earful.demo.corpus._INSTALLED", tmp_path)
-    with pytest.raises(CorpusError, match="install it again.*EARFUL_DEMO"):
+    with pytest.raises(CorpusError, match=r"install it again.*EARFUL_DEMO"):
         DemoCorpus.find()
     for part in ("sounds", "unseen", "unseen.toml"):
         (tmp_path / part).symlink_to(DEMO / part)

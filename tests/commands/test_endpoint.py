@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.stub_endpoint import StubEndpoint, serving
+from earful.testing.stub_endpoint import StubEndpoint, serve_stub
 from tests.support.tones import write_tone
 
 Run = Callable[..., tuple[int, str, str]]
@@ -18,7 +18,7 @@ def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StubEndpoi
     monkeypatch.setenv("EARFUL_HOME", str(tmp_path / "home"))
     for name in ("OPENAI_API_KEY", "EARFUL_BASE_URL", "EARFUL_PRICES"):
         monkeypatch.delenv(name, raising=False)
-    with serving(StubEndpoint(prefers="whistle", logprobs=False)) as served:
+    with serve_stub(StubEndpoint(prefers="whistle", logprobs=False)) as served:
         yield served
 
 

@@ -58,7 +58,10 @@ def folder(tmp_path: Path) -> Folder:
         (tmp_path / "yamnet.h5").touch()
         (tmp_path / "phone.m4a").write_bytes(b"\0\0\0\x20ftypM4A \0\0\0\0M4A mp42isom\0\0\0\0")
         (tmp_path / "qwen").mkdir()
-        names = {"model_type": "qwen2_audio", "architectures": ["Qwen2AudioForConditionalGeneration"]}
+        names = {
+            "model_type": "qwen2_audio",
+            "architectures": ["Qwen2AudioForConditionalGeneration"],
+        }
         (tmp_path / "qwen/config.json").write_text(json.dumps(names))
         save_file({"none": np.zeros(1, np.float32)}, tmp_path / "qwen/model.safetensors")
         words = "index build sounds --index tones.index --embedder logmel --column labels=label"
@@ -83,9 +86,7 @@ def test_every_extra_has_a_command_here() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_without_an_extra_its_command_says_what_to_install(
-    bare: Installed, folder: Folder
-) -> None:
+def test_without_an_extra_its_command_says_what_to_install(bare: Installed, folder: Folder) -> None:
     cwd = folder(bare)
     for extra, command in COMMANDS.items():
         done = bare.run(*command.split(), cwd=cwd)

@@ -78,7 +78,9 @@ def test_the_changelog_has_a_section_a_release_the_newest_first() -> None:
     lines = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()
     sections = [line for line in lines if line.startswith("## ")]
     assert sections[0] == "## [Unreleased]"
-    dated = [re.fullmatch(r"## \[(\d+\.\d+\.\d+)\] - (\d{4}-\d\d-\d\d)", one) for one in sections[1:]]
+    dated = [
+        re.fullmatch(r"## \[(\d+\.\d+\.\d+)\] - (\d{4}-\d\d-\d\d)", one) for one in sections[1:]
+    ]
     versions = [tuple(map(int, one.group(1).split("."))) for one in dated if one]
     assert len(versions) == len(dated)
     assert versions == sorted(set(versions), reverse=True)

@@ -10,8 +10,8 @@ import pytest
 from earful.index.builder import build_index
 from earful.model.endpoint import EndpointSettings, load_endpoint
 from earful.rag import FewShot
+from earful.testing.stub_endpoint import StubEndpoint, serve_stub
 from tests.support.labelled_tones import HZ, write_sound
-from tests.support.stub_endpoint import StubEndpoint, serving
 
 
 @pytest.fixture(scope="session")
@@ -65,7 +65,7 @@ def behind_stub(
     with ExitStack() as stack:
 
         def open_it(stub: StubEndpoint, **settings: Any) -> FewShot:
-            stack.enter_context(serving(stub))
+            stack.enter_context(serve_stub(stub))
             given = EndpointSettings(base_url=stub.address, **settings)
             return FewShot.open(index, model=load_endpoint("openai:", given))
 

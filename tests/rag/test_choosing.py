@@ -16,7 +16,7 @@ from earful.rag import FewShot
 from earful.rag.evaluation import EvaluationSettings, Scorecard, evaluate
 from earful.rag.retrieval import LabelScoring
 from earful.rag.task import Label, Task
-from tests.support.stub_endpoint import StubEndpoint, audio_of, seconds_of, text_of
+from earful.testing.stub_endpoint import StubEndpoint, audio_of, seconds_of, text_of
 
 Open = Callable[..., FewShot]
 

@@ -11,7 +11,7 @@ from earful.rag import FewShot
 from earful.rag.evaluation import EvaluationSettings, evaluate
 from earful.rag.retrieval import LabelScoring
 from earful.rag.task import Label, Task
-from tests.support.stub_endpoint import StubEndpoint
+from earful.testing.stub_endpoint import StubEndpoint
 
 Open = Callable[..., FewShot]
 

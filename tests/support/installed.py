@@ -15,7 +15,12 @@ UV = os.environ.get("UV", "uv")
 def run_uv(*words: str | Path, cwd: Path | None = None, **env: str) -> None:
     """Run uv, and raise what it says if it fails."""
     done = subprocess.run(
-        [UV, *words], cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, check=False
+        [UV, *words],
+        cwd=cwd,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, f"uv {' '.join(map(str, words))}: {done.stderr}"
 
@@ -97,10 +102,8 @@ def install(wheel: Path, folder: Path, extras: Sequence[str] = ()) -> Installed:
         extras: Extras to install with it.
     """
     chosen = [word for extra in extras for word in ("--extra", extra)]
-    run_uv(
-        *("sync", "--quiet", "--project", ROOT, "--frozen", "--no-install-project", *chosen),
-        UV_PROJECT_ENVIRONMENT=str(folder),
-    )
+    locked = ("--project", str(ROOT), "--frozen", "--no-install-project")
+    run_uv("sync", "--quiet", *locked, *chosen, UV_PROJECT_ENVIRONMENT=str(folder))
     made = Installed(folder)
     run_uv("pip", "install", "--quiet", "--no-deps", "--python", made.python, wheel)
     run_uv("pip", "check", "--quiet", "--python", made.python)

@@ -112,9 +112,10 @@ def test_an_earlier_index_answers_an_earlier_task(home: Path) -> None:
     shutil.rmtree(home / "tones/prepared")
     shutil.rmtree(home / "tones/snapshot")
     anew = earful.FewShot.open(home / "tones")
-    assert anew.classify(
-        home / "task/query.wav", task=home / "task/pitch.toml"
-    ).to_dict() == answer.to_dict()
+    assert (
+        anew.classify(home / "task/query.wav", task=home / "task/pitch.toml").to_dict()
+        == answer.to_dict()
+    )
 
 
 def test_an_earlier_scan_is_read_and_goes_on_without_decoding(home: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from earful.model.endpoint import EndpointLanguageModel, EndpointSettings
-from tests.support.stub_endpoint import StubEndpoint, serving
+from earful.testing.stub_endpoint import StubEndpoint, serve_stub
 
 # Found and not imported: it takes seconds, whichever tests are asked for.
 if find_spec("openai") is None:
@@ -29,7 +29,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def serve() -> Iterator[Callable[[StubEndpoint], StubEndpoint]]:
     """Serve stubs until the test ends."""
     with ExitStack() as stack:
-        yield lambda stub: stack.enter_context(serving(stub))
+        yield lambda stub: stack.enter_context(serve_stub(stub))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from earful.model import ClipRef, Prompt, Text
 from earful.model.endpoint import CheckReport, EndpointLanguageModel, EndpointSettings
 from earful.model.endpoint.canary import noise
 from earful.model.endpoint.kept import DAY_S
-from tests.support.stub_endpoint import StubEndpoint, audio_of
+from earful.testing.stub_endpoint import StubEndpoint, audio_of
 
 Open = Callable[..., EndpointLanguageModel]
 

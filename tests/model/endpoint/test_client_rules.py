@@ -13,7 +13,7 @@ from earful.errors import EndpointError, PromptTooLargeError, UnknownNameError
 from earful.model import ClipRef, GenerationOptions, Prompt, Text, load_language_model
 from earful.model.audio import Clip
 from earful.model.endpoint import CheckReport, EndpointLanguageModel, EndpointSettings, Prices
-from tests.support.stub_endpoint import StubEndpoint
+from earful.testing.stub_endpoint import StubEndpoint
 
 Open = Callable[..., EndpointLanguageModel]
 Serve = Callable[[StubEndpoint], StubEndpoint]

@@ -20,7 +20,7 @@ from earful.model.endpoint.scoring import (
     read_decisions,
     told_in_words,
 )
-from tests.support.stub_endpoint import StubEndpoint
+from earful.testing.stub_endpoint import StubEndpoint
 
 Open = Callable[..., DecidingLanguageModel]
 

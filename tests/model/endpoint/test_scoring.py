@@ -19,7 +19,7 @@ from earful.model.endpoint.scoring import (
     deal_letters,
     letter_scores,
 )
-from tests.support.stub_endpoint import StubEndpoint, text_of
+from earful.testing.stub_endpoint import StubEndpoint, text_of
 
 Open = Callable[..., EndpointLanguageModel]
 

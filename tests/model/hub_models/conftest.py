@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from earful.model import ClipRef, Place, Prompt, Text
 from earful.model.audio import Clip
 from earful.model.hub_models import HubLanguageModel, load_hub_model
-from tests.support.tiny_hub_models import FAMILIES, save_tiny_hub_model
+from earful.testing.hub_models import FAMILIES, save_tiny_hub_model
 
 # Found and not imported: torchvision alone takes seconds, whichever tests are asked for.
 for needed in ("transformers", "torchvision", "timm"):

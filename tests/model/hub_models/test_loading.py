@@ -11,8 +11,8 @@ import pytest
 from earful.errors import MissingExtraError, ModelError, PromptError, UnknownNameError
 from earful.model import ClipRef, load_language_model
 from earful.model.hub_models import HubLanguageModel, load_hub_model, open_hub_folder
+from earful.testing.hub_models import as_full_omni
 from tests.model.hub_models.conftest import ask, noise
-from tests.support.tiny_hub_models import as_full_omni
 
 
 @pytest.fixture

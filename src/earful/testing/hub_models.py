@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.support.hub_parts import (
+from earful.testing.hub_parts import (
     N_MELS,
     TEXT,
     WHISPER,
@@ -25,7 +25,7 @@ from tests.support.hub_parts import (
     text_sizes,
     whisper_extractor,
 )
-from tests.support.tiny_omni_models import gemma3n, gemma4, qwen2_5_omni, qwen3_omni_moe
+from earful.testing.omni_models import gemma3n, gemma4, qwen2_5_omni, qwen3_omni_moe
 
 
 def audio_flamingo_3(
@@ -34,6 +34,7 @@ def audio_flamingo_3(
     encoder: Mapping[str, Any] = WHISPER,
     n_mels: int = N_MELS,
 ) -> tuple[Any, Any]:
+    """Return processor and model of a tiny Audio Flamingo 3."""
     from transformers import (
         AudioFlamingo3Config,
         AudioFlamingo3EncoderConfig,
@@ -54,6 +55,7 @@ def audio_flamingo_3(
 
 
 def music_flamingo() -> tuple[Any, Any]:
+    """Return processor and model of a tiny Music Flamingo."""
     from transformers import (
         AudioFlamingo3EncoderConfig,
         MusicFlamingoConfig,
@@ -81,6 +83,7 @@ def music_flamingo() -> tuple[Any, Any]:
 
 
 def qwen2_audio() -> tuple[Any, Any]:
+    """Return processor and model of a tiny Qwen2-Audio."""
     from transformers import (
         Qwen2AudioConfig,
         Qwen2AudioEncoderConfig,
@@ -103,6 +106,7 @@ def qwen2_audio() -> tuple[Any, Any]:
 
 
 def glm_asr() -> tuple[Any, Any]:
+    """Return processor and model of a tiny GLM-ASR."""
     from transformers import (
         GlmAsrConfig,
         GlmAsrEncoderConfig,
@@ -131,6 +135,7 @@ def glm_asr() -> tuple[Any, Any]:
 
 
 def granite_speech() -> tuple[Any, Any]:
+    """Return processor and model of a tiny Granite Speech."""
     from transformers import (
         Blip2QFormerConfig,
         GraniteConfig,
@@ -174,6 +179,7 @@ def granite_speech() -> tuple[Any, Any]:
 
 
 def phi4_multimodal() -> tuple[Any, Any]:
+    """Return processor and model of a tiny Phi-4 multimodal."""
     from transformers import (
         Phi4MultimodalAudioConfig,
         Phi4MultimodalConfig,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.hub_parts import (
+from earful.testing.hub_parts import (
     WHISPER,
     WIDTH,
     byte_tokenizer,
@@ -51,6 +51,7 @@ _GEMMA_TEMPLATE = plain_template(
 
 
 def gemma3n() -> tuple[Any, Any]:
+    """Return processor and model of a tiny Gemma 3n."""
     from transformers import (
         Gemma3nAudioConfig,
         Gemma3nAudioFeatureExtractor,
@@ -102,6 +103,7 @@ def gemma3n() -> tuple[Any, Any]:
 
 
 def gemma4() -> tuple[Any, Any]:
+    """Return processor and model of a tiny Gemma 4."""
     from transformers import (
         Gemma4AudioConfig,
         Gemma4AudioFeatureExtractor,
@@ -181,6 +183,7 @@ _OMNI_ROPE = {
 
 
 def qwen2_5_omni() -> tuple[Any, Any]:
+    """Return processor and model of a tiny Qwen2.5-Omni."""
     from transformers import (
         Qwen2_5OmniAudioEncoderConfig,
         Qwen2_5OmniProcessor,
@@ -216,6 +219,7 @@ def qwen2_5_omni() -> tuple[Any, Any]:
 
 
 def qwen3_omni_moe() -> tuple[Any, Any]:
+    """Return processor and model of a tiny Qwen3-Omni."""
     from transformers import (
         Qwen2VLImageProcessor,
         Qwen2VLVideoProcessor,

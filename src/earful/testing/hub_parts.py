@@ -84,6 +84,7 @@ def byte_tokenizer(specials: dict[str, str], *, eos: str, bos: str | None = None
 
 
 def chat_tokenizer(**specials: str) -> Any:
+    """Return a tokenizer of bytes, with the control tokens of ChatML."""
     return byte_tokenizer({"im_start": "<|im_start|>", **specials}, eos="<|im_end|>")
 
 
@@ -94,12 +95,14 @@ def text_sizes(tokenizer: Any, **more: Any) -> dict[str, Any]:
 
 
 def whisper_extractor(n_mels: int = N_MELS) -> Any:
+    """Return the features of Whisper, of so many bands."""
     from transformers import WhisperFeatureExtractor
 
     return WhisperFeatureExtractor(feature_size=n_mels, return_attention_mask=True)
 
 
 def qwen2_config(tokenizer: Any, **more: Any) -> Any:
+    """Return the sizes of a tiny Qwen2 with the vocabulary of a tokenizer."""
     from transformers import Qwen2Config
 
     return Qwen2Config(**text_sizes(tokenizer, **more))

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.support.stub_decisions import decide
+from earful.testing.stub_decisions import decide
 
 Body = dict[str, Any]
 
@@ -93,7 +93,7 @@ class StubEndpoint:
 
 
 @contextmanager
-def serving(stub: StubEndpoint, host: str = "127.0.0.1") -> Iterator[StubEndpoint]:
+def serve_stub(stub: StubEndpoint, host: str = "127.0.0.1") -> Iterator[StubEndpoint]:
     """Serve a stub while a block runs."""
     lock = threading.Lock()
     under_way = 0

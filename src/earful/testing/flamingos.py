@@ -1,12 +1,4 @@
-"""Language models without a download, for tests of code that uses earful.
-
-``ScriptedLanguageModel`` gives scripted answers. ``write_flamingo`` writes a folder with a
-small Audio Flamingo of random weights, which loads and answers like a real one, and
-``write_hub_checkpoint`` the same in the form of the release, under all its names::
-
-    folder = write_flamingo(tmp_path / "flamingo")
-    few = FewShot.open("sounds.index", model=str(folder))
-"""
+"""Small Flamingos of random weights, in our folder's form and in that of the release."""
 
 from __future__ import annotations
 
@@ -16,23 +8,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
-from earful.model import ScriptedLanguageModel
-
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from earful.model.encoders import MsClapConfig
     from earful.model.flamingo import FlamingoConfig, Variant
-
-__all__ = [
-    "ScriptedLanguageModel",
-    "tiny_encoder_config",
-    "tiny_flamingo_config",
-    "write_flamingo",
-    "write_hub_checkpoint",
-    "write_tokenizer_files",
-]
 
 _N_BYTES = 256
 _SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")

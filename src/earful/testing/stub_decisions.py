@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from tests.support.stub_endpoint import StubEndpoint
+from collections.abc import Callable
+from typing import Any, Protocol
 
 Body = dict[str, Any]
 
@@ -15,7 +13,18 @@ LIKES_FIRST = 0.2
 _KNOWN = {"model", "input", "questions", "safety_identifier"}
 
 
-def decide(stub: StubEndpoint, body: Body) -> tuple[int, Body]:
+class Decider(Protocol):
+    """What a stub says of decisions; see ``StubEndpoint``."""
+
+    owner: str
+    decides: int
+    declines: bool
+    counts: bool
+    mass: float
+    prefers: str | Callable[[Body], str]
+
+
+def decide(stub: Decider, body: Body) -> tuple[int, Body]:
     """Return status and body with which a stub answers a request to decide."""
     if not stub.decides:
         if stub.owner == "vllm":
@@ -47,7 +56,7 @@ def decide(stub: StubEndpoint, body: Body) -> tuple[int, Body]:
     return 200, reply
 
 
-def _answer(stub: StubEndpoint, body: Body, question: Body) -> Body:
+def _answer(stub: Decider, body: Body, question: Body) -> Body:
     if stub.declines and "Which number" not in question["instructions"]:
         return {"type": "refusal", "name": None}
     values = [choice["value"] for choice in question["choices"]]
