@@ -1,9 +1,7 @@
-from .build import build_index, embedder_for
-from .changes import Contested, Replaced
-from .doubtful import DoubtfulAudio
-from .options import BuildOptions
+from .build import BuildOptions, build_index, embedder_for
+from .changes import Contested
 from .rehearsal import Rehearsal, rehearse_build
-from .report import BuildProgress, BuildReport, rejection_lines
+from .report import BuildProgress, BuildReport, DoubtfulAudio, Replaced, rejection_lines
 
 __all__ = [
     "BuildOptions",

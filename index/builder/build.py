@@ -12,38 +12,24 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earful.errors import IndexFolderError
-from earful.index.builder.arrow_memory import system_memory_for_arrow
-from earful.index.builder.changes import (
-    Replaced,
-    earlier_rejections,
-    find_contested,
-    find_replaced,
-)
-from earful.index.builder.decode_queue import (
-    Decoded,
-    Inspected,
-    Rejected,
-    RowDecoder,
-    Unchanged,
-    in_order,
-)
-from earful.index.builder.doubtful import DoubtCounter
-from earful.index.builder.embedding import (
-    classes_of,
-    embed_batch,
-    require_class_scores,
-    vector_fault,
-)
-from earful.index.builder.options import BuildOptions
+from earful.index.builder.changes import earlier_rejections, find_contested
 from earful.index.builder.report import BuildProgress, BuildReport
 from earful.index.corpus import Corpus, CorpusRow, Rejection, Remarks, open_corpus
+from earful.index.intake import BuildOptions as BuildOptions
+from earful.index.intake import (
+    Intake,
+    Replaced,
+    classes_of,
+    find_replaced,
+    require_class_scores,
+    system_memory_for_arrow,
+)
 from earful.index.search import read_vector_set
 from earful.index.storage import (
     HEADER_NAME,
@@ -53,7 +39,6 @@ from earful.index.storage import (
     read_header,
 )
 from earful.model import DEFAULT_EMBEDDER, load_embedder
-from earful.model.audio import hearing_faults, stop_decoding
 from earful.wording import as_argument
 
 if TYPE_CHECKING:
@@ -159,23 +144,17 @@ class _Build:
         self._progress = progress
         self._n_rows = n_rows
         self._started = self._last_commit = self._last_progress = time.monotonic()
-        self._done = self._accepted = self._reused = self._committed = self._skipped = 0
-        self._audio_s = 0.0
-        self._rejected: list[Rejected] = []
-        self._doubts = DoubtCounter()
-        self._batch: list[Decoded] = []
-        self._renewals: list[_Renewal] = []
+        self._done = self._committed = 0
         self._replaced: list[Replaced] = []
-        self._rows: list[tuple[int, Row]] = []
         self._indexed = index.indexed_rows()
-        self._decoder = RowDecoder(
+        self._intake = Intake(
             corpus,
-            self._indexed,
-            sample_rate=embedder.fingerprint.sample_rate,
-            limits=options.limits,
+            embedder,
+            n_classes=index.n_classes,
+            options=options,
+            indexed=self._indexed,
+            source=_StoredRows(index),
         )
-        # Audio that will get its vector in this run; the index knows what already has one.
-        self._expected: set[AudioKey] = set()
         # Ids of the index that the corpus has not shown yet. A recording added by itself says
         # nothing about the others of its folder.
         self._unseen: set[str] = set()
@@ -189,34 +168,31 @@ class _Build:
         self._refuse_foreign_ids()
         self._require_space()
         # Inspect, decode, embed and commit, in the corpus's order.
-        n_threads = self._options.n_threads
-        pool = ThreadPoolExecutor(n_threads, thread_name_prefix="earful-decode")
+        intake = self._intake
         try:
-            for outcome in self._outcomes(pool, n_threads):
+            for _ in intake.process(enumerate(self._seen_rows())):
                 self._done += 1
-                self._take(outcome)
                 self._commit_if_due()
                 self._report_progress()
             self._commit()
         except BaseException as error:
-            # Nobody needs the rest, and whoever pressed Ctrl-C does not want to wait for it.
-            pool.shutdown(wait=False, cancel_futures=True)
-            stop_decoding()
+            intake.abandon()
             if isinstance(error, KeyboardInterrupt):
                 self._commit_embedded()
             raise
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-        outdated = sorted({item.id for item in self._rejected if item.id in self._indexed})
+            intake.close()
+        outdated = sorted({item.id for item in intake.rejected if item.id in self._indexed})
         n, stale = len(self._index.indexed_rows()), tuple(sorted(self._unseen))
-        self._notes = tuple(filter(None, [self._decoder.beyond.note()]))
+        self._notes = tuple(filter(None, [intake.note_beyond()]))
         # Free the row lookup before indexing columns, which needs memory itself.
-        del self._indexed, self._decoder
+        intake.free_lookup()
+        del self._indexed
         self._unseen.clear()
-        if self._accepted and n >= _ROWS_WORTH_AN_INDEX:
+        if intake.n_accepted and n >= _ROWS_WORTH_AN_INDEX:
             self._index.index_columns()
         rejected = tuple(
-            item.rejection for item in sorted(self._rejected, key=lambda item: item.number)
+            item.rejection for item in sorted(intake.rejected, key=lambda item: item.number)
         )
         # List what was rejected, and report.
         self._list_rejections(rejected)
@@ -224,18 +200,18 @@ class _Build:
             read_vector_set(self._index)  # which keeps a snapshot, so that questions find it
         self._report_progress(now=True)
         return BuildReport(
-            accepted=self._accepted,
-            reused=self._reused,
-            skipped=self._skipped,
+            accepted=intake.n_accepted,
+            reused=intake.n_reused,
+            skipped=intake.n_unchanged,
             rejected=rejected,
             stale=stale,
             seconds=time.monotonic() - self._started,
-            audio_s=self._audio_s,
+            audio_s=intake.audio_s,
             n=n,
             replaced=tuple(self._replaced),
             notes=self._notes,
             outdated=tuple(outdated),
-            doubtful=self._doubts.doubtful,
+            doubtful=intake.doubts.doubtful,
         )
 
     # --- before the work -----------------------------------------------------------------
@@ -271,132 +247,31 @@ class _Build:
                 f"has {free:,} free; free some space and run the same command again"
             )
 
-    # --- rows in, one after the other ------------------------------------------------------
-
-    def _outcomes(self, pool: ThreadPoolExecutor, n_threads: int) -> Iterator[_Outcome]:
-        """Yield the outcome of each row, in the corpus's order."""
-        inspected = in_order(
-            pool, self._decoder.inspect, enumerate(self._seen_rows()), n_most=4 * n_threads
-        )
-        return in_order(
-            pool,
-            self._decode_if_needed,
-            map(self._route, inspected),
-            n_most=2 * n_threads + self._options.batch_clips,
-            cost=lambda item: item.decoded_bytes if isinstance(item, Inspected) else 0,
-            budget=self._options.ahead_bytes,
-        )
-
     def _seen_rows(self) -> Iterator[CorpusRow]:
         for row in self._corpus:
             self._unseen.discard(row.exemplar.id)
             yield row
 
-    def _route(
-        self, outcome: Unchanged | Inspected | Rejected
-    ) -> Unchanged | Inspected | Rejected | _Renewal:
-        """Turn a row into a renewal if another row has or will have the vector of its audio."""
-        if not isinstance(outcome, Inspected):
-            return outcome
-        key = outcome.audio_key
-        if key in self._expected or self._indexed.holder(key) is not None:
-            return _Renewal(inspected=outcome)
-        self._expected.add(key)
-        return outcome
-
-    def _decode_if_needed(self, outcome: Unchanged | Inspected | Rejected | _Renewal) -> _Outcome:
-        return self._decoder.decode(outcome) if isinstance(outcome, Inspected) else outcome
-
-    def _take(self, outcome: _Outcome) -> None:
-        if isinstance(outcome, Unchanged):
-            self._skipped += 1
-        elif isinstance(outcome, Rejected):
-            self._rejected.append(outcome)
-        elif isinstance(outcome, _Renewal):
-            self._renewals.append(outcome)
-        else:
-            if self._batch_s() + outcome.clip.duration_s > self._options.batch_s:
-                self._embed()
-            self._batch.append(outcome)
-            full = len(self._batch) == self._options.batch_clips
-            if full or self._batch_s() >= self._options.batch_s:
-                self._embed()
-
-    def _batch_s(self) -> float:
-        return sum(decoded.clip.duration_s for decoded in self._batch)
-
-    # --- vectors ---------------------------------------------------------------------------
-
-    def _embed(self) -> None:
-        if not self._batch:
-            return
-        clips = [decoded.clip for decoded in self._batch]
-        embedded = embed_batch(self._embedder, clips, self._index.n_classes)
-        for decoded, made in zip(self._batch, embedded, strict=True):
-            inspected, clip = decoded.inspected, decoded.clip
-            if made.fault:
-                self._rejected.append(self._decoder.reject(inspected, made.fault))
-                continue
-            self._accepted, self._audio_s = self._accepted + 1, self._audio_s + clip.duration_s
-            exemplar, faults = inspected.row.exemplar, hearing_faults(clip, self._embedder)
-            self._doubts.add(exemplar, inspected.audio_key, faults)
-            row = Row(
-                exemplar=exemplar,
-                root=self._corpus.root,
-                duration_s=clip.duration_s,
-                file_sha256=inspected.audio_key.file_sha256,
-                content_sha256=clip.content_sha256,
-                vector=made.vector,
-                class_scores=made.class_scores,
-            )
-            self._rows.append((inspected.number, row))
-        self._batch.clear()
-
-    def _renew(self) -> None:
-        """Fill waiting renewals with the vectors of their audio."""
-        if not self._renewals:
-            return
-        fresh = {row.audio_key: row for _, row in self._rows}
-        renewals, self._renewals = self._renewals, []
-        keys = {renewal.inspected.audio_key for renewal in renewals}
-        holders = {key: id_ for key in keys - fresh.keys() if (id_ := self._indexed.holder(key))}
-        stored = self._index.rows(holders.values())
-        for renewal in renewals:
-            inspected, key = renewal.inspected, renewal.inspected.audio_key
-            source = fresh.get(key) or stored.get(holders.get(key, ""))
-            if source is None or source.audio_key != key or vector_fault(source.vector):
-                # Its holder was rejected, got other audio in this very run, or is damaged.
-                self._take(self._decoder.decode(inspected))
-                continue
-            self._accepted, self._reused = self._accepted + 1, self._reused + 1
-            self._doubts.add(inspected.row.exemplar, key)
-            row = replace(source, exemplar=inspected.row.exemplar, root=self._corpus.root)
-            self._rows.append((inspected.number, row))
-        self._embed()
-
     # --- rows out --------------------------------------------------------------------------
 
     def _commit_if_due(self) -> None:
-        n_waiting = len(self._rows) + len(self._batch) + len(self._renewals)
         waited_s = time.monotonic() - self._last_commit
-        if n_waiting >= self._options.commit_rows or waited_s >= self._options.commit_s:
+        is_due = self._intake.n_waiting >= self._options.commit_rows
+        if is_due or waited_s >= self._options.commit_s:
             self._commit()
 
     def _commit(self) -> None:
-        self._embed()
-        self._renew()
+        self._intake.finish_waiting()
         self._commit_embedded()
 
     def _commit_embedded(self) -> None:
         self._last_commit = time.monotonic()
-        # Clear the list first: rows whose commit is interrupted must not be written twice.
-        numbered, self._rows = self._rows, []
-        if numbered:
-            rows = [row for _, row in sorted(numbered, key=lambda pair: pair[0])]
+        rows = [row for _, row in self._intake.take_out()]
+        if rows:
             replaced = find_replaced(self._index, self._indexed, rows)
             self._index.add(rows)
             self._replaced += replaced
-            self._expected.difference_update(row.audio_key for row in rows)
+            self._intake.forget_expected(rows)
             self._committed += len(rows)
             _log.info(
                 "committed %d rows, %d in this run",
@@ -423,20 +298,23 @@ class _Build:
             BuildProgress(
                 done=self._done,
                 total=self._n_rows,
-                accepted=self._accepted,
+                accepted=self._intake.n_accepted,
                 committed=self._committed,
-                skipped=self._skipped,
-                rejected=len(self._rejected),
+                skipped=self._intake.n_unchanged,
+                rejected=len(self._intake.rejected),
                 seconds=time_s - self._started,
             )
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Renewal:
-    """A row to write with the vector that its audio has, or will have, in another row."""
+class _StoredRows:
+    """The rows of an index, as a source of vectors that were made before."""
 
-    inspected: Inspected
+    def __init__(self, index: IndexFolder) -> None:
+        self._index = index
 
+    def holder(self, key: AudioKey) -> str | None:
+        return self._index.indexed_rows().holder(key)
 
-_Outcome = Unchanged | Decoded | Rejected | _Renewal
+    def rows(self, ids: Iterable[str]) -> Mapping[str, Row]:
+        return self._index.rows(ids)

@@ -6,17 +6,18 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from earful.index.builder.decode_queue import (
+from earful.index.corpus import Corpus, CorpusRow, Rejection
+from earful.index.intake import (
+    BuildOptions,
     Decoded,
+    DoubtCounter,
+    DoubtfulAudio,
     Inspected,
     Rejected,
     RowDecoder,
     Unchanged,
     in_order,
 )
-from earful.index.builder.doubtful import DoubtCounter, DoubtfulAudio
-from earful.index.builder.options import BuildOptions
-from earful.index.corpus import Corpus, CorpusRow, Rejection
 from earful.model.audio import hearing_faults
 
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from earful.index.builder.changes import Contested, Replaced
-from earful.index.builder.doubtful import DoubtfulAudio
+from earful.index.builder.changes import Contested
 from earful.index.corpus import Rejection
+from earful.index.intake import DoubtfulAudio as DoubtfulAudio
+from earful.index.intake import Replaced as Replaced
 from earful.plain import plain_fields
 from earful.values import short_repr
 from earful.wording import printable

@@ -14,11 +14,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from earful.errors import AudioError
 from earful.index.corpus import (
-    Corpus,
     CorpusRow,
     Exemplar,
     Rejection,
@@ -42,6 +41,22 @@ _R = TypeVar("_R")
 _BYTES_PER_SAMPLE = 4
 # Rows cut from one file are neighbours in most tables; this many files are remembered.
 _FILES_REMEMBERED = 256
+
+
+class RowHome(Protocol):
+    """Where the audio of rows lies; a corpus is one.
+
+    Attributes:
+        root: Resolved folder that every ``exemplar.audio`` is relative to.
+        kind: As of a corpus.
+    """
+
+    @property
+    def root(self) -> Path: ...
+    @property
+    def kind(self) -> str: ...
+    def path(self, exemplar: Exemplar) -> Path:
+        """Return where an exemplar's audio file lies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +128,7 @@ class RowDecoder:
 
     def __init__(
         self,
-        corpus: Corpus,
+        home: RowHome,
         indexed: Mapping[str, IndexedRow],
         *,
         sample_rate: int,
@@ -122,12 +137,12 @@ class RowDecoder:
         """Prepare for one run.
 
         Args:
-            corpus: The corpus that holds the audio.
+            home: Where the audio lies.
             indexed: The index's rows by id.
             sample_rate: Sample rate of the clips, in Hz.
             limits: Limits on the audio that is accepted.
         """
-        self._corpus = corpus
+        self._home = home
         self._indexed = indexed
         self._sample_rate = sample_rate
         self._limits = limits
@@ -144,12 +159,12 @@ class RowDecoder:
         exemplar = row.exemplar
         if problem := row.fault or _unwritable(exemplar):
             return self._rejected(number, row, problem)
-        path = self._corpus.path(exemplar)
+        path = self._home.path(exemplar)
         try:
             key = AudioKey.of(self._files.sha256(path), exemplar)
             indexed = self._indexed.get(exemplar.id)
             same_audio = indexed is not None and (
-                (indexed.root, indexed.audio_key) == (self._corpus.root, key)
+                (indexed.root, indexed.audio_key) == (self._home.root, key)
             )
             if same_audio and indexed and indexed.exemplar_sha256 == exemplar_digest(exemplar):
                 return Unchanged(number=number)
@@ -163,7 +178,7 @@ class RowDecoder:
         exemplar = inspected.row.exemplar
         try:
             clip = load_isolated(
-                self._corpus.path(exemplar),
+                self._home.path(exemplar),
                 sample_rate=self._sample_rate,
                 start_s=exemplar.start_s,
                 end_s=exemplar.end_s,
@@ -179,7 +194,7 @@ class RowDecoder:
 
     def _rejected(self, number: int, row: CorpusRow, error: str) -> Rejected:
         # A recording added by itself is named by a path that may be relative to any folder.
-        where = str(self._corpus.path(row.exemplar)) if self._corpus.kind == "file" else row.where
+        where = str(self._home.path(row.exemplar)) if self._home.kind == "file" else row.where
         stretch = default_id(row.exemplar.audio, row.exemplar.start_s, row.exemplar.end_s)
         return Rejected(
             number=number,
@@ -188,7 +203,7 @@ class RowDecoder:
                 audio=printable(str(row.exemplar.audio)),
                 where=printable(where),
                 error=error,
-                root=printable(str(self._corpus.root)),
+                root=printable(str(self._home.root)),
                 stretch=printable(stretch),
             ),
         )

@@ -9,7 +9,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earful.index.builder.decode_queue import Decoded, Inspected, Rejected, RowDecoder, in_order
+from earful.index.intake.decode_queue import Decoded, Inspected, Rejected, RowDecoder, in_order
 from earful.index.corpus import CorpusRow, open_corpus
 from earful.model.audio import AudioLimits, file_sha256
 
@@ -52,7 +52,7 @@ def test_a_file_cut_into_many_rows_is_hashed_once(
         hashed.append(path)
         return file_sha256(path, limits=limits)
 
-    monkeypatch.setattr("earful.index.builder.decode_queue.file_sha256", counted)
+    monkeypatch.setattr("earful.index.intake.decode_queue.file_sha256", counted)
     work, rows = row_decoder(write_segments(tmp_path, n=40))
     with ThreadPoolExecutor(4) as pool:
         outcomes = list(pool.map(work.inspect, enumerate(rows)))
