@@ -184,7 +184,7 @@ class _Build:
             intake.close()
         outdated = sorted({item.id for item in intake.rejected if item.id in self._indexed})
         n, stale = len(self._index.indexed_rows()), tuple(sorted(self._unseen))
-        self._notes = tuple(filter(None, [intake.note_beyond()]))
+        self._notes = tuple(filter(None, [intake.beyond.note()]))
         # Free the row lookup before indexing columns, which needs memory itself.
         intake.free_lookup()
         del self._indexed

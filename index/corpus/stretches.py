@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from earful.errors import CorpusError
@@ -52,6 +52,25 @@ class TimesBeyond:
             # 54 to 56 are no milliseconds: nothing is that short.
             self._n_as_ms += last / 1000 <= most and length / 1000 >= _SHORTEST_S
             self._n_as_samples += last / sample_rate <= most and length / sample_rate >= _SHORTEST_S
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """The counts, for ``add_counts`` of another process."""
+        with self._lock:
+            return (self._n, self._n_beyond, self._n_as_ms, self._n_as_samples, self._n_whole)
+
+    def add_counts(self, counts: Sequence[int]) -> None:
+        """Add what was counted elsewhere.
+
+        Args:
+            counts: As ``counts`` returns them.
+        """
+        with self._lock:
+            self._n += counts[0]
+            self._n_beyond += counts[1]
+            self._n_as_ms += counts[2]
+            self._n_as_samples += counts[3]
+            self._n_whole += counts[4]
 
     def note(self) -> str:
         """Return a hint where most stretches lie beyond their files; ``""`` where they do not."""

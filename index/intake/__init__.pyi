@@ -1,5 +1,14 @@
 from .arrow_memory import system_memory_for_arrow
-from .decode_queue import Decoded, Inspected, Rejected, RowDecoder, RowHome, Unchanged, in_order
+from .decode_queue import (
+    Decoded,
+    Inspected,
+    Rejected,
+    RowDecoder,
+    RowHome,
+    Unchanged,
+    in_order,
+    reject_row,
+)
 from .doubtful import DoubtCounter, DoubtfulAudio
 from .embedding import classes_of, require_class_scores
 from .options import BuildOptions
@@ -22,6 +31,7 @@ __all__ = [
     "classes_of",
     "find_replaced",
     "in_order",
+    "reject_row",
     "require_class_scores",
     "system_memory_for_arrow",
 ]

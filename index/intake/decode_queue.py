@@ -52,9 +52,13 @@ class RowHome(Protocol):
     """
 
     @property
-    def root(self) -> Path: ...
+    def root(self) -> Path:
+        """The root."""
+
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """The kind."""
+
     def path(self, exemplar: Exemplar) -> Path:
         """Return where an exemplar's audio file lies."""
 
@@ -193,20 +197,7 @@ class RowDecoder:
         return self._rejected(inspected.number, inspected.row, error)
 
     def _rejected(self, number: int, row: CorpusRow, error: str) -> Rejected:
-        # A recording added by itself is named by a path that may be relative to any folder.
-        where = str(self._home.path(row.exemplar)) if self._home.kind == "file" else row.where
-        stretch = default_id(row.exemplar.audio, row.exemplar.start_s, row.exemplar.end_s)
-        return Rejected(
-            number=number,
-            id=row.exemplar.id,
-            rejection=Rejection(
-                audio=printable(str(row.exemplar.audio)),
-                where=printable(where),
-                error=error,
-                root=printable(str(self._home.root)),
-                stretch=printable(stretch),
-            ),
-        )
+        return reject_row(self._home, number, row, error)
 
     def _decoded_bytes(self, path: Path, exemplar: Exemplar) -> int:
         """Return the memory for a segment at the file's sample rate and at ours."""
@@ -215,6 +206,31 @@ class RowDecoder:
         end_s = info.duration_s if exemplar.end_s is None else exemplar.end_s
         samples_per_s = info.sample_rate + self._sample_rate
         return int(max(0.0, end_s - exemplar.start_s) * samples_per_s * _BYTES_PER_SAMPLE)
+
+
+def reject_row(home: RowHome, number: int, row: CorpusRow, error: str) -> Rejected:
+    """Reject a row.
+
+    Args:
+        home: Where its audio lies.
+        number: Its place in the corpus, from 0.
+        row: The row.
+        error: What was found and what was expected.
+    """
+    # A recording added by itself is named by a path that may be relative to any folder.
+    where = str(home.path(row.exemplar)) if home.kind == "file" else row.where
+    stretch = default_id(row.exemplar.audio, row.exemplar.start_s, row.exemplar.end_s)
+    return Rejected(
+        number=number,
+        id=row.exemplar.id,
+        rejection=Rejection(
+            audio=printable(str(row.exemplar.audio)),
+            where=printable(where),
+            error=error,
+            root=printable(str(home.root)),
+            stretch=printable(stretch),
+        ),
+    )
 
 
 def in_order(

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from earful.index.corpus import CorpusRow
+from earful.index.corpus import CorpusRow, TimesBeyond
 from earful.index.intake.decode_queue import (
     Decoded,
     Inspected,
@@ -100,9 +100,10 @@ class Intake:
         self._expected: set[AudioKey] = set()
         self._pool = ThreadPoolExecutor(options.n_threads, thread_name_prefix="earful-decode")
 
-    def note_beyond(self) -> str:
-        """Return a hint where most stretches lie beyond their files; ``""`` where they do not."""
-        return self._decoder.beyond.note()
+    @property
+    def beyond(self) -> TimesBeyond:
+        """Counts of stretches that lie beyond their files."""
+        return self._decoder.beyond
 
     def free_lookup(self) -> None:
         """Free what is known of the index; nothing can be taken in afterwards."""

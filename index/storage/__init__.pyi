@@ -11,13 +11,14 @@ from .header import (
     format_of,
     read_header,
     read_values,
+    require_same_embedder,
     root_of,
     write_text,
 )
 from .index_folder import APPROXIMATE_NAME, IndexFolder
 from .lock import WriterLock
 from .rejected import REJECTED_NAME, read_rejections
-from .row_lookup import IndexedRow
+from .row_lookup import IndexedRow, IndexedRows
 from .schema import (
     CLASS_SCORES,
     DIGEST_COLUMNS,
@@ -34,8 +35,11 @@ from .schema import (
     label_names,
     numbers_of,
     row_digest,
+    table_schema,
+    to_arrow,
     to_float16,
     vectors_of,
+    whole_rows,
 )
 from .table import Table, stored_origin
 from .table_files import is_data
@@ -66,6 +70,7 @@ __all__ = [
     "IndexFolder",
     "IndexInfo",
     "IndexedRow",
+    "IndexedRows",
     "Root",
     "Row",
     "Table",
@@ -90,11 +95,15 @@ __all__ = [
     "read_header",
     "read_rejections",
     "read_values",
+    "require_same_embedder",
     "root_of",
     "row_digest",
     "sql_literal",
     "stored_origin",
+    "table_schema",
+    "to_arrow",
     "to_float16",
     "vectors_of",
+    "whole_rows",
     "write_text",
 ]

@@ -28,13 +28,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from earful.errors import IndexFolderError, ModelError
+from earful.errors import IndexFolderError, IndexMismatchError, ModelError
 from earful.files import write_atomically
 from earful.model import Fingerprint
 from earful.plain import plain_fields
 from earful.read_only import ReadOnlyDict
 from earful.system import relative_path
 from earful.values import short_repr
+from earful.wording import as_argument
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -224,6 +225,37 @@ def read_header(folder: Path) -> Header:
             "Upgrade earful, or build the index anew"
         )
     return Header.from_values(values, folder)
+
+
+def require_same_embedder(path: Path, mine: Fingerprint, theirs: Fingerprint) -> None:
+    """Refuse an embedder that an index was not made with.
+
+    The digest of the weights says which they are: the same weights under another name or in
+    another folder pass, as long as all else is equal.
+
+    Args:
+        path: The index folder, for the error.
+        mine: The embedder of the index.
+        theirs: The other one.
+
+    Raises:
+        IndexMismatchError: The fingerprints differ; the message says where.
+    """
+    if mine.weights_sha256 and mine.weights_sha256 == theirs.weights_sha256:
+        theirs = replace(theirs, name=mine.name, revision=mine.revision)
+    differences = mine.differences(theirs)
+    if not differences:
+        return
+    if mine.name != theirs.name:
+        way_out = f"use its own embedder, --embedder {as_argument(mine.name)}"
+    elif mine.revision != theirs.revision:
+        way_out = f"use revision {mine.revision!r} of {mine.name!r}"
+    else:
+        way_out = f"use the weights and settings of {mine.name!r} that it was built with"
+    raise IndexMismatchError(
+        f"{path}: {way_out}, or build another index: vectors of {theirs.name!r} mean "
+        f"nothing beside those that are there ({', '.join(differences)})"
+    )
 
 
 def read_values(folder: Path) -> Any:

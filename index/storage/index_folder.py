@@ -25,11 +25,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from earful.errors import CorpusError, IndexFolderError, IndexMismatchError
+from earful.errors import CorpusError, IndexFolderError
 from earful.index.corpus import Rejection
 from earful.index.storage.header import (
     HEADER_NAME,
@@ -39,6 +38,7 @@ from earful.index.storage.header import (
     Root,
     counted_not_labels,
     read_header,
+    require_same_embedder,
 )
 from earful.index.storage.lock import WriterLock
 from earful.index.storage.rejected import read_rejections, write_rejections
@@ -50,10 +50,13 @@ from earful.index.storage.schema import (
     to_arrow,
     whole_rows,
 )
-from earful.index.storage.table import Table, is_half_made, require_unused
+from earful.index.storage.table import Table, require_index, require_unused
 from earful.model import Fingerprint
 from earful.read_only import ReadOnlyDict
 from earful.wording import as_argument, quoted
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 APPROXIMATE_NAME: Final = "approximate.json"
 
@@ -110,18 +113,7 @@ class IndexFolder:
     def open(cls, path: str | os.PathLike[str]) -> Self:
         """Open an index, as ``Index.open`` does."""
         folder = _to_path(path).absolute()
-        if folder.exists() and not folder.is_dir():
-            raise IndexFolderError(f"{folder}: is a file; expected the folder of an index")
-        if not folder.is_dir():
-            raise IndexFolderError(
-                f"{folder}: there is no such folder; build an index with "
-                f"`earful index build CORPUS --index {as_argument(path)}`"
-            )
-        if is_half_made(folder):
-            raise IndexFolderError(
-                f"{folder}: holds no index yet: a build was interrupted before its first commit; "
-                f"run it again: `earful index build CORPUS --index {as_argument(path)}`"
-            )
+        require_index(folder, path)
         header = read_header(folder)
         return cls(folder, header, Table.open(folder, header.fingerprint, header.n_classes))
 
@@ -176,22 +168,7 @@ class IndexFolder:
         Raises:
             IndexMismatchError: The fingerprints differ; the message says where.
         """
-        mine, theirs = self.fingerprint, fingerprint
-        if mine.weights_sha256 and mine.weights_sha256 == theirs.weights_sha256:
-            theirs = replace(theirs, name=mine.name, revision=mine.revision)
-        differences = mine.differences(theirs)
-        if not differences:
-            return
-        if mine.name != theirs.name:
-            way_out = f"use its own embedder, --embedder {as_argument(mine.name)}"
-        elif mine.revision != theirs.revision:
-            way_out = f"use revision {mine.revision!r} of {mine.name!r}"
-        else:
-            way_out = f"use the weights and settings of {mine.name!r} that it was built with"
-        raise IndexMismatchError(
-            f"{self.path}: {way_out}, or build another index: vectors of {theirs.name!r} mean "
-            f"nothing beside those that are there ({', '.join(differences)})"
-        )
+        require_same_embedder(self.path, self.fingerprint, fingerprint)
 
     def roots(self) -> tuple[Path, ...]:
         """Return the corpus roots, where they lie now, as rows number them."""
@@ -270,11 +247,11 @@ class IndexFolder:
             indexed = self.indexed_rows()
             indexed.require_no_clash(rows, self.path)
             number = {
-                root: self._root_number(root) for root in dict.fromkeys(row.root for row in rows)
+                root: self.number_root(root) for root in dict.fromkeys(row.root for row in rows)
             }
             roots = [number[row.root] for row in rows]
             if any(row.exemplar.not_labels for row in rows):
-                self._take_not_labels()
+                self.take_not_labels()
             batch = to_arrow(
                 rows,
                 roots,
@@ -291,6 +268,26 @@ class IndexFolder:
                 raise
             self._remember(rows, replaces_any=replaces_any)
             self._renew_header()
+
+    def add_batches(self, batches: Sequence[pa.RecordBatch], *, replaces_any: bool) -> None:
+        """Insert rows that were made elsewhere, in one commit, under the writer lock.
+
+        Args:
+            batches: Of the table's schema, with the numbers of this index's roots; each id once,
+                and all digests checked (``distributed/batches.py``).
+            replaces_any: Whether there are rows of these ids, which are replaced; else all are new.
+
+        Raises:
+            IndexFolderError: The disk is full or read-only; nothing is changed.
+        """
+        labels = self._label_names
+        self._forget()
+        (self.table.upsert if replaces_any else self.table.append)(*batches)
+        if labels is not None and not replaces_any:
+            for batch in batches:
+                labels.update(batch.column("labels").flatten().unique().to_pylist())
+            self._label_names = labels
+        self._renew_header()
 
     def remove(self, ids: Iterable[str]) -> int:
         """Remove rows by id, in one commit, and return how many, as ``Index.remove`` does."""
@@ -385,9 +382,8 @@ class IndexFolder:
                 self._renew_header()
             self.table.list_files()
 
-    # --- private ---------------------------------------------------------------------------
-
-    def _root_number(self, root: Path) -> int:
+    def number_root(self, root: Path) -> int:
+        """Return the number of a resolved corpus root, which the header has from then on."""
         roots = self.roots()
         if root in roots:
             return roots.index(root)
@@ -396,7 +392,7 @@ class IndexFolder:
         self.header.write(self.path)
         return len(roots)
 
-    def _take_not_labels(self) -> None:
+    def take_not_labels(self) -> None:
         """Make this an index of rows that may say what is not there, if it is none yet."""
         if self.table.has_not_labels:
             return
@@ -404,6 +400,8 @@ class IndexFolder:
         self.header = self.header.with_not_labels()
         self.header.write(self.path)
         self.table.add_not_labels()
+
+    # --- private ---------------------------------------------------------------------------
 
     def _remember(self, rows: Sequence[Row], *, replaces_any: bool) -> None:
         """Bring lookup and label names up to date without reading the whole table again."""

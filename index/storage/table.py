@@ -202,7 +202,7 @@ class Table(TableReader):
         with self._changing():
             self._lance.add_columns({NOT_LABELS: "arrow_cast(make_array(), 'List(Utf8)')"})
 
-    def upsert(self, batch: pa.RecordBatch) -> None:
+    def upsert(self, *batches: pa.RecordBatch) -> None:
         """Insert rows, or replace those with the same id, in one commit.
 
         Raises:
@@ -215,10 +215,10 @@ class Table(TableReader):
                 self._lance.merge_insert("id")
                 .when_matched_update_all()
                 .when_not_matched_insert_all()
-                .execute(pa.Table.from_batches([batch]))
+                .execute(pa.Table.from_batches(batches))
             )
 
-    def append(self, batch: pa.RecordBatch) -> None:
+    def append(self, *batches: pa.RecordBatch) -> None:
         """Insert rows whose ids are all new, in one commit.
 
         Unlike ``upsert`` this reads nothing, so time and memory do not depend on the size of
@@ -230,7 +230,7 @@ class Table(TableReader):
         import pyarrow as pa
 
         with self._changing():
-            self._lance.add(pa.Table.from_batches([batch]))
+            self._lance.add(pa.Table.from_batches(batches))
 
     def delete(self, ids: Sequence[str]) -> None:
         """Remove rows in one commit; unknown ids are ignored.
@@ -367,6 +367,30 @@ def require_unused(folder: Path) -> None:
         raise IndexFolderError(
             f"{folder}: holds other files ({', '.join(foreign[:3])}); choose a new folder or an "
             "index"
+        )
+
+
+def require_index(folder: Path, path: str | os.PathLike[str]) -> None:
+    """Accept the folder of an index.
+
+    Args:
+        folder: The folder.
+        path: As it was given, for commands in errors.
+
+    Raises:
+        IndexFolderError: It is missing, a file, or holds no index yet.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise IndexFolderError(f"{folder}: is a file; expected the folder of an index")
+    if not folder.is_dir():
+        raise IndexFolderError(
+            f"{folder}: there is no such folder; build an index with "
+            f"`earful index build CORPUS --index {as_argument(path)}`"
+        )
+    if is_half_made(folder):
+        raise IndexFolderError(
+            f"{folder}: holds no index yet: a build was interrupted before its first commit; "
+            f"run it again: `earful index build CORPUS --index {as_argument(path)}`"
         )
 
 

@@ -9,8 +9,8 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earful.index.intake.decode_queue import Decoded, Inspected, Rejected, RowDecoder, in_order
 from earful.index.corpus import CorpusRow, open_corpus
+from earful.index.intake.decode_queue import Decoded, Inspected, Rejected, RowDecoder, in_order
 from earful.model.audio import AudioLimits, file_sha256
 
 RATE = 8000
