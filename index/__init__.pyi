@@ -1,6 +1,7 @@
 from .builder import BuildOptions, BuildReport, build_index
 from .corpus import Corpus, CorpusRow, Exemplar, Rejection, open_corpus
 from .datasets import Dataset, DatasetCorpus, list_datasets, load_dataset, load_declaration
+from .distributed import MergeReport, Shard, merge_indexes
 from .health import Finding, Health, HealthLimits, LabelHealth, check_health
 from .index import Index
 from .maintenance import IndexFault, VerifyReport, export_index, repair_index, verify_index
@@ -25,9 +26,11 @@ __all__ = [
     "IndexFault",
     "IndexInfo",
     "LabelHealth",
+    "MergeReport",
     "Rejection",
     "Row",
     "SearchFilter",
+    "Shard",
     "VectorSet",
     "VerifyReport",
     "build_index",
@@ -36,6 +39,7 @@ __all__ = [
     "list_datasets",
     "load_dataset",
     "load_declaration",
+    "merge_indexes",
     "open_corpus",
     "repair_index",
     "verify_index",

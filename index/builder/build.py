@@ -21,6 +21,7 @@ from earful.errors import IndexFolderError
 from earful.index.builder.changes import earlier_rejections, find_contested
 from earful.index.builder.report import BuildProgress, BuildReport
 from earful.index.corpus import Corpus, CorpusRow, Rejection, Remarks, open_corpus
+from earful.index.distributed import CorpusDigest, Shard, require_shard
 from earful.index.intake import BuildOptions as BuildOptions
 from earful.index.intake import (
     Intake,
@@ -36,6 +37,7 @@ from earful.index.storage import (
     AudioKey,
     IndexFolder,
     Row,
+    ShardMark,
     read_header,
 )
 from earful.model import DEFAULT_EMBEDDER, load_embedder
@@ -61,6 +63,7 @@ def build_index(
     *,
     embedder: str | Embedder = DEFAULT_EMBEDDER,
     options: BuildOptions = BuildOptions(),
+    shard: Shard | None = None,
     progress: Callable[[BuildProgress], None] | None = None,
 ) -> BuildReport:
     """Embed a corpus into an index; the index is created if it does not exist.
@@ -75,6 +78,8 @@ def build_index(
         index: The index folder.
         embedder: An embedder, or a name that ``embedder_for`` loads.
         options: How the build works; they do not change the rows.
+        shard: Build only this part of the corpus, into an index of its own that
+            ``merge_indexes`` puts together with the others; ``None`` for all.
         progress: Called after every commit, and up to ten times a second in between.
 
     Raises:
@@ -82,16 +87,22 @@ def build_index(
         IndexMismatchError: The index was made by another embedder, or with class scores, which
             this one does not give; nothing was written.
         IndexBusyError: Another process is writing the index.
-        IndexFolderError: The index cannot be read or written, the disk is too full, or an
-            id belongs to a row from another corpus; what was committed is kept.
+        IndexFolderError: The index cannot be read or written, the disk is too full, an id
+            belongs to a row from another corpus, or the index is not this shard; what was
+            committed is kept.
     """
     opened = corpus if isinstance(corpus, Corpus) else open_corpus(corpus)
-    remarks = Remarks.of(opened)
+    remarks, n_rows, mark = _count(opened, shard)
     model = embedder_for(index, embedder) if isinstance(embedder, str) else embedder
     target = IndexFolder.open_or_create(index, model.fingerprint, n_classes=classes_of(model))
     require_class_scores(target, model)
     with target.writer(), system_memory_for_arrow():
-        report = _Build(opened, target, model, options, progress, remarks.n).run()
+        require_shard(target, opened, mark)
+        if mark is not None:
+            target.mark_shard(mark)
+        report = _Build(opened, target, model, options, progress, n_rows, shard).run()
+        if mark is not None:
+            target.mark_shard(replace(mark, done=True))
     notes = (*report.notes, *remarks.notes())
     return replace(report, contested=find_contested(target), notes=notes)
 
@@ -125,6 +136,23 @@ def embedder_for(
     return load_embedder(name, revision=revision, device=device, dtype=dtype)
 
 
+def _count(corpus: Corpus, shard: Shard | None) -> tuple[Remarks, int, ShardMark | None]:
+    """Read all rows once, and count those that are to be built.
+
+    Raises:
+        CorpusError: A table or a row of it is broken, or no column of it gives labels.
+    """
+    if shard is None:
+        return (remarks := Remarks.of(corpus)), remarks.n, None
+    remarks, digest, n_rows = Remarks(corpus=corpus), CorpusDigest(), 0
+    for row in corpus:
+        remarks.add(row)
+        digest.add(row)
+        n_rows += shard.holds(row.exemplar)
+    remarks.require_labels()
+    return remarks, n_rows, ShardMark(i=shard.i, n=shard.n, corpus=digest.hexdigest())
+
+
 class _Build:
     """One run: its counts so far, and the rows that wait for their batch or commit."""
 
@@ -136,8 +164,10 @@ class _Build:
         options: BuildOptions,
         progress: Callable[[BuildProgress], None] | None,
         n_rows: int,
+        shard: Shard | None,
     ) -> None:
         self._corpus = corpus
+        self._shard = shard
         self._index = index
         self._embedder = embedder
         self._options = options
@@ -170,7 +200,7 @@ class _Build:
         # Inspect, decode, embed and commit, in the corpus's order.
         intake = self._intake
         try:
-            for _ in intake.process(enumerate(self._seen_rows())):
+            for _ in intake.process(self._seen_rows()):
                 self._done += 1
                 self._commit_if_due()
                 self._report_progress()
@@ -189,14 +219,15 @@ class _Build:
         intake.free_lookup()
         del self._indexed
         self._unseen.clear()
-        if intake.n_accepted and n >= _ROWS_WORTH_AN_INDEX:
+        # Of a shard nothing is asked: what is made of all rows is made of the merged index.
+        if intake.n_accepted and n >= _ROWS_WORTH_AN_INDEX and self._shard is None:
             self._index.index_columns()
         rejected = tuple(
             item.rejection for item in sorted(intake.rejected, key=lambda item: item.number)
         )
         # List what was rejected, and report.
         self._list_rejections(rejected)
-        if n <= _MOST_MAPPED:
+        if n <= _MOST_MAPPED and self._shard is None:
             read_vector_set(self._index)  # which keeps a snapshot, so that questions find it
         self._report_progress(now=True)
         return BuildReport(
@@ -247,10 +278,12 @@ class _Build:
                 f"has {free:,} free; free some space and run the same command again"
             )
 
-    def _seen_rows(self) -> Iterator[CorpusRow]:
-        for row in self._corpus:
+    def _seen_rows(self) -> Iterator[tuple[int, CorpusRow]]:
+        """Yield the rows to build, each with its place in the corpus."""
+        rows = enumerate(self._corpus) if self._shard is None else self._shard.rows(self._corpus)
+        for number, row in rows:
             self._unseen.discard(row.exemplar.id)
-            yield row
+            yield number, row
 
     # --- rows out --------------------------------------------------------------------------
 

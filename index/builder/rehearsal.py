@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from earful.index.corpus import Corpus, CorpusRow, Rejection
+from earful.index.distributed import Shard
 from earful.index.intake import (
     BuildOptions,
     Decoded,
@@ -32,6 +33,7 @@ class Rehearsal:
         total_s: Length of all usable segments, in seconds.
         shortest_s: The shortest of them, in seconds; 0 when there is none.
         longest_s: The longest of them, in seconds; 0 when there is none.
+        n: Rows that were read.
     """
 
     rejected: tuple[Rejection, ...]
@@ -39,6 +41,7 @@ class Rehearsal:
     total_s: float
     shortest_s: float
     longest_s: float
+    n: int
 
 
 def rehearse_build(
@@ -47,6 +50,7 @@ def rehearse_build(
     sample_rate: int,
     listener: object = None,
     options: BuildOptions = BuildOptions(),
+    shard: Shard | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Rehearsal:
     """Read and decode every row of a corpus as a build does, and embed none.
@@ -56,6 +60,7 @@ def rehearse_build(
         sample_rate: Sample rate of the embedder, in Hz.
         listener: The embedder, where it is at hand; see ``hearing_faults``.
         options: Options of the build.
+        shard: The part of the corpus that would be built; ``None`` for all.
         progress: Called with the number of rows done.
 
     Raises:
@@ -73,7 +78,8 @@ def rehearse_build(
     n_threads = options.n_threads
     n = 0
     with ThreadPoolExecutor(n_threads, thread_name_prefix="earful-decode") as pool:
-        for row, outcome in in_order(pool, decode, enumerate(corpus), n_most=2 * n_threads):
+        rows = enumerate(corpus) if shard is None else shard.rows(corpus)
+        for row, outcome in in_order(pool, decode, rows, n_most=2 * n_threads):
             n += 1
             if isinstance(outcome, Rejected):
                 rejected.append(outcome.rejection)
@@ -89,4 +95,5 @@ def rehearse_build(
         total_s=sum(lengths),
         shortest_s=min(lengths, default=0.0),
         longest_s=max(lengths, default=0.0),
+        n=n,
     )

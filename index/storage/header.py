@@ -12,7 +12,9 @@ When the layout of a folder changes so that this release would read it wrongly, 
 keep an index of the format before it for the tests (``tests/index/formats/make.py``, run with the
 last release that writes it).
 
-Files that readers may ignore, such as ``checksums.txt``, do not make a new format, and neither do
+Files that readers may ignore, such as ``checksums.txt``, do not make a new format, and neither does
+the mark of a shard, which is read like any index (and which a release that does not know it drops
+when it writes, so that a merge refuses the part). Nor do
 columns without which most indexes are: an earlier release refuses a table that has them.
 """
 
@@ -20,9 +22,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -45,6 +48,7 @@ _FIRST_FORMAT, _FORMAT_OF_NOT_LABELS = 1, 2
 # One more column of a table with such rows; part of the digest of each row that has any.
 NOT_LABELS: Final = "not_labels"
 HEADER_NAME = "index.json"
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 _WAY_OUT = (
     "restore it from a copy, or run `earful index verify --repair --corpus CORPUS` with what the "
@@ -77,6 +81,40 @@ class Root:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShardMark:
+    """What says of an index that it is one part of a corpus.
+
+    Attributes:
+        i: Which part, from 1.
+        n: How many parts there are.
+        corpus: Hex digest of all rows of the corpus.
+        done: Whether a build of this part has come to its end, and none has begun since.
+    """
+
+    i: int
+    n: int
+    corpus: str
+    done: bool = False
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Read what is in ``index.json``.
+
+        Raises:
+            KeyError: A field is missing.
+            ValueError: A field is wrong.
+        """
+        i, n = _counted(values, "i", least=1), _counted(values, "n", least=1)
+        corpus, done = values["corpus"], values["done"]
+        if i > n or not isinstance(done, bool) or not _SHA256.fullmatch(str(corpus)):
+            raise ValueError(f"shard={values!r}: expected i, n, corpus and done")
+        return cls(i=i, n=n, corpus=corpus, done=done)
+
+    def __str__(self) -> str:
+        return f"{self.i}/{self.n}{'' if self.done else ', unfinished'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     """The contents of ``index.json``.
 
@@ -89,6 +127,7 @@ class Header:
         labels: Distinct labels at the last change.
         n_classes: Class scores of each row; 0 for none.
         format: Version of the folder's layout.
+        shard: Which part of a corpus it is; ``None`` for an index of its own.
     """
 
     fingerprint: Fingerprint
@@ -99,6 +138,7 @@ class Header:
     labels: int = 0
     n_classes: int = 0
     format: int = _FIRST_FORMAT
+    shard: ShardMark | None = None
 
     @classmethod
     def new(cls, fingerprint: Fingerprint, n_classes: int = 0) -> Self:
@@ -114,6 +154,10 @@ class Header:
     def with_not_labels(self) -> Self:
         """Return a copy of the format that has a column for what is not there."""
         return replace(self, updated=_now(), format=max(self.format, _FORMAT_OF_NOT_LABELS))
+
+    def with_shard(self, shard: ShardMark) -> Self:
+        """Return a copy that is a part of a corpus, with a new ``updated``."""
+        return replace(self, updated=_now(), shard=shard)
 
     def with_counts(self, *, n: int, labels: int) -> Self:
         """Return a copy with other counts and a new ``updated``."""
@@ -133,6 +177,7 @@ class Header:
             "n": self.n,
             "labels": self.labels,
             **({"n_classes": self.n_classes} if self.n_classes else {}),
+            **({"shard": asdict(self.shard)} if self.shard else {}),
             "fingerprint": self.fingerprint.to_dict(),
             "roots": [{"absolute": r.absolute, "relative": r.relative} for r in self.roots],
         }
@@ -157,6 +202,7 @@ class Header:
                 n=_counted(values, "n"),
                 labels=_counted(values, "labels"),
                 n_classes=_counted({"n_classes": 0, **values}, "n_classes"),
+                shard=ShardMark.from_dict(values["shard"]) if "shard" in values else None,
                 fingerprint=Fingerprint.from_dict(values["fingerprint"]),
                 roots=tuple(
                     Root(absolute=str(r["absolute"]), relative=str(r["relative"]))
@@ -190,6 +236,7 @@ class IndexInfo:
         n_classes: Class scores of each row; 0 for none.
         not_labels: How many rows say of a label that it is not there, the most frequent first.
         n_negative: Rows that say nothing else.
+        shard: Which part of a corpus it is, such as ``"3/64"``; ``""`` for an index of its own.
     """
 
     format: int
@@ -203,12 +250,14 @@ class IndexInfo:
     n_classes: int
     not_labels: Mapping[str, int] = field(default_factory=ReadOnlyDict, hash=False)
     n_negative: int = 0
+    shard: str = ""
 
     __repr__ = short_repr
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values; those about negatives where there are any."""
-        return plain_fields(self, without=() if self.not_labels else ("not_labels", "n_negative"))
+        """Return the fields as plain JSON values; of negatives and a shard where there are any."""
+        negatives = () if self.not_labels else ("not_labels", "n_negative")
+        return plain_fields(self, without=(*negatives, *(() if self.shard else ("shard",))))
 
 
 def read_header(folder: Path) -> Header:

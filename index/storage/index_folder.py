@@ -14,6 +14,7 @@
         checksums.txt     the digest of every file of the table (checksums.py)
         approximate.json  settings of approximate search, if asked for (search/approximate.py)
         rejected.jsonl    files that could not be embedded, with the reason (rejected.py)
+        staging/          rows of a run that are not committed yet (distributed/staging.py)
         .lock             who is writing (lock.py)
 
 A change is one commit of the table: after a kill it is there wholly or not at all. The
@@ -36,6 +37,7 @@ from earful.index.storage.header import (
     Header,
     IndexInfo,
     Root,
+    ShardMark,
     counted_not_labels,
     read_header,
     require_same_embedder,
@@ -157,6 +159,7 @@ class IndexFolder:
             n_classes=self.n_classes,
             not_labels=denied,
             n_negative=n_negative,
+            shard=str(self.header.shard or ""),
         )
 
     def require(self, fingerprint: Fingerprint) -> None:
@@ -318,6 +321,11 @@ class IndexFolder:
         """
         with self.writer():
             write_rejections(self.path, rejections)
+
+    def mark_shard(self, mark: ShardMark) -> None:
+        """Say in the header which part of a corpus this index is, under the writer lock."""
+        self.header = self.header.with_shard(mark)
+        self.header.write(self.path)
 
     def index_columns(self) -> None:
         """Speed up conditions on labels and splits in a large index.

@@ -291,6 +291,23 @@ class Table(TableReader):
             self._lance.optimize(cleanup_older_than=_KEEP_VERSIONS)
         self._files.prune()
 
+    def stream(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield some columns of all rows, in batches, in no order.
+
+        Unlike ``consume`` it leaves the caller's own errors alone; nobody may write meanwhile.
+
+        Raises:
+            IndexFolderError: A file of the table is damaged or gone.
+        """
+        self.check()
+        batches = self._batches(columns)
+        while True:
+            with translate_errors(self.folder):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
+
     def damaged_files(self) -> list[str]:
         """Return the files whose bytes are not those that were written, or that are gone."""
         return self._files.damaged(self.version)

@@ -3,6 +3,7 @@ from .index import Index, IndexInfo, Row
 from .index.builder import BuildOptions, BuildReport, build_index
 from .index.corpus import Corpus, Exemplar, Rejection, open_corpus
 from .index.datasets import Dataset, list_datasets, load_dataset, load_declaration
+from .index.distributed import MergeReport, Shard, merge_indexes
 from .index.health import Health, HealthLimits, check_health
 from .index.maintenance import VerifyReport, verify_index
 from .index.search import Hit, Hits, SearchFilter
@@ -57,12 +58,14 @@ __all__ = [
     "LabelScore",
     "LabelScoring",
     "LanguageModel",
+    "MergeReport",
     "Prompt",
     "Rejection",
     "Row",
     "ScanOptions",
     "ScanSettings",
     "SearchFilter",
+    "Shard",
     "Shots",
     "Task",
     "TextEmbedder",
@@ -78,6 +81,7 @@ __all__ = [
     "load_embedder",
     "load_language_model",
     "load_task",
+    "merge_indexes",
     "open_corpus",
     "scan",
     "verify_index",

@@ -13,6 +13,7 @@ from earful import console
 from earful.commands.datasets import warn_of_rows
 from earful.commands.health import index_health, index_map, index_prepare
 from earful.commands.load import prepare_answers, print_better_ears, rehearse
+from earful.commands.merge import ShardOption, index_merge, parse_shard
 from earful.commands.option_families import expand_families
 from earful.commands.options import (
     SOME_FAILED,
@@ -85,6 +86,7 @@ def index_build(
             help="Arithmetic of the embedder: float32, bfloat16, or auto for the fastest."
         ),
     ] = "auto",
+    shard: ShardOption = "",
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Count, decode and check; embed and write nothing."),
@@ -124,14 +126,19 @@ def index_build(
     from earful.model.audio import AudioLimits, warm_up
 
     options = BuildOptions(limits=AudioLimits(max_duration_s=max_duration_s))
+    only = parse_shard(shard)
     if dry_run:
         from earful.index.corpus import survey_corpus
 
         surveyed = survey_corpus(opened, limits=options.limits)
-        found, doubtful = rehearse(opened, surveyed, embedder, options)
+        found, doubtful, n_decoded = rehearse(opened, surveyed, embedder, options, only)
         _warn_of_rows(opened, root)
         counts = {**found.to_dict(), "doubtful": [some.to_dict() for some in doubtful]}
-        print_result(counts, console.describe_survey(found, doubtful), as_json=as_json)
+        text = console.describe_survey(found, doubtful)
+        if only is not None:
+            counts["shard"] = {"i": only.i, "n": only.n, "rows": n_decoded}
+            text += f"\nshard {only}: {counted(n_decoded, 'row')}, whose audio was decoded"
+        print_result(counts, text, as_json=as_json)
         if found.rejected:
             raise typer.Exit(SOME_FAILED)
         return
@@ -141,13 +148,18 @@ def index_build(
     is_new = not (index.is_dir() and any(index.iterdir()))
     model = embedder_for(index, embedder, revision=revision, device=device, dtype=dtype)
     with console.progress_bar("embedding", sys.stderr) as progress:
-        report = build_index(opened, index, embedder=model, options=options, progress=progress)
-    prepare_answers(index, model)
+        report = build_index(
+            opened, index, embedder=model, options=options, shard=only, progress=progress
+        )
+    if only is None:
+        prepare_answers(index, model)
     _warn_of_rows(opened, root)
     if is_new and not as_json:
         print_better_ears(embedder)
     _finish_build(report, as_json=as_json)
-    if is_new and report.n and not as_json:
+    if only is not None and not as_json:
+        typer.echo(f"when all {only.n} shards are built: earful index merge SHARDS... -i NEW.index")
+    elif is_new and report.n and not as_json:
         typer.echo(f"listen, ask and label: earful serve --index {as_argument(index)}")
 
 
@@ -452,6 +464,7 @@ def index_approximate(
     print_result(made.to_dict(), console.describe_approximate(made, index), as_json=as_json)
 
 
+index_app.command("merge")(index_merge)
 index_app.command("health")(index_health)
 index_app.command("map")(index_map)
 index_app.command("prepare")(index_prepare)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from earful.index import Index
     from earful.index.builder import BuildOptions, DoubtfulAudio
     from earful.index.corpus import Corpus, Survey
+    from earful.index.distributed import Shard
     from earful.model import Embedder, LanguageModel
     from earful.model.endpoint import EndpointSettings
     from earful.rag import FewShot
@@ -333,9 +334,20 @@ def is_typed(context: typer.Context, name: str) -> bool:
 
 
 def rehearse(
-    corpus: Corpus, found: Survey, embedder: str, options: BuildOptions
-) -> tuple[Survey, tuple[DoubtfulAudio, ...]]:
-    """Decode a corpus as a build would, and add what that found to a survey's counts."""
+    corpus: Corpus, found: Survey, embedder: str, options: BuildOptions, shard: Shard | None
+) -> tuple[Survey, tuple[DoubtfulAudio, ...], int]:
+    """Decode a corpus as a build would, and add what that found to a survey's counts.
+
+    Args:
+        corpus: The corpus.
+        found: Counts of all of its rows.
+        embedder: Name of the embedder.
+        options: Options of the build.
+        shard: The part of the corpus that is decoded; ``None`` for all.
+
+    Returns:
+        The counts, audio of which an encoder hears little, and how many rows were decoded.
+    """
     from earful.index.builder import rehearse_build
     from earful.model import list_embedders, load_embedder
 
@@ -350,6 +362,7 @@ def rehearse(
             sample_rate=sample_rate,
             listener=model,
             options=options,
+            shard=shard,
             progress=lambda done: progress(done, found.n),
         )
     decoded = replace(
@@ -359,4 +372,4 @@ def rehearse(
         shortest_s=heard.shortest_s,
         longest_s=heard.longest_s,
     )
-    return decoded, heard.doubtful
+    return decoded, heard.doubtful, heard.n
