@@ -181,8 +181,8 @@ def require_distinct_groups(parts: Sequence[Part], target: IndexFolder | None) -
             seen[group].append((name, roots))
     if clashes:
         group, other, name = clashes[0]
-        groups = sorted({clash[0] for clash in clashes})
-        more = f" and {counted(len(groups) - 1, 'other')}" if len(groups) > 1 else ""
+        n_more = len({clash[0] for clash in clashes}) - 1
+        more = f" and {counted(n_more, 'other')}" if n_more else ""
         raise IndexFolderError(
             f"{name}: has group {quoted(group)}{more}, and so has {other}, with recordings of "
             "another folder. If these are different recordings, give --prefix, which puts the "

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earful.errors import IndexBusyError, IndexFolderError, IndexMismatchError
-from earful.index import Index, MergeReport, Shard, build_index, merge_indexes, verify_index
+from earful.index import Index, Shard, build_index, merge_indexes, verify_index
 from earful.index.distributed import shard_of
 from earful.index.storage import IndexFolder
 from tests.index.distributed.conftest import OPTIONS
@@ -216,19 +216,15 @@ def site(folder: Path, name: str, *, level: float, group: str = "", rows: int = 
     return index
 
 
-def merge(parts: Sequence[Path], into: Path, **how: bool) -> MergeReport:
-    return merge_indexes(parts, into, **how)
-
-
 def test_two_sites_of_equal_names_need_a_prefix(tmp_path: Path) -> None:
     sites = [site(tmp_path, name, level=level) for name, level in (("east", 0.2), ("west", 0.6))]
     merged = tmp_path / "all.index"
     with pytest.raises(
         IndexFolderError, match=r"id 'sounds/0.wav' stands for different rows .*2 in "
     ):
-        merge(sites, merged)
+        merge_indexes(sites, merged)
     assert not merged.exists()
-    report = merge(sites, merged, prefix=True)
+    report = merge_indexes(sites, merged, prefix=True)
     index = Index.open(merged)
     assert [x.id for x in index.vectors().exemplars] == [
         f"{name}/sounds/{number}.wav" for name in ("east", "west") for number in (0, 1)
@@ -238,7 +234,7 @@ def test_two_sites_of_equal_names_need_a_prefix(tmp_path: Path) -> None:
         "west"
     ] * 2
     assert verify_index(index).problems == ()
-    assert (merge(sites, merged, prefix=True).same, len(index)) == (4, 4)
+    assert (merge_indexes(sites, merged, prefix=True).same, len(index)) == (4, 4)
 
 
 def test_groups_of_two_sites_never_become_one_unseen(tmp_path: Path) -> None:
@@ -252,27 +248,27 @@ def test_groups_of_two_sites_never_become_one_unseen(tmp_path: Path) -> None:
     (tmp_path / "west/sounds/0.wav").rename(tmp_path / "west/sounds/9.wav")
     build_index(rows, sites[1], embedder=Levels(), options=OPTIONS)
     with pytest.raises(IndexFolderError, match=r"group '2024-05-01'.* --prefix.* --same-groups"):
-        merge(sites, tmp_path / "all.index")
-    merge(sites, tmp_path / "apart.index", prefix=True)
-    merge(sites, tmp_path / "one.index", same_groups=True)
+        merge_indexes(sites, tmp_path / "all.index")
+    merge_indexes(sites, tmp_path / "apart.index", prefix=True)
+    merge_indexes(sites, tmp_path / "one.index", same_groups=True)
     apart, one = (Index.open(tmp_path / name).vectors() for name in ("apart.index", "one.index"))
     assert [x.group for x in apart.exemplars] == ["east/2024-05-01", "west/2024-05-01"]
     assert [x.group for x in one.exemplars] == ["2024-05-01"] * 2
     # What was merged knowingly is not asked about again.
-    assert merge(sites, tmp_path / "one.index").same == 2
+    assert merge_indexes(sites, tmp_path / "one.index").same == 2
 
 
 def test_a_changed_row_of_an_earlier_merge_is_refused(tmp_path: Path) -> None:
     east = site(tmp_path, "east", level=0.2)
-    merge([east], tmp_path / "plain.index")
-    merge([east], tmp_path / "named.index", prefix=True)
+    merge_indexes([east], tmp_path / "plain.index")
+    merge_indexes([east], tmp_path / "named.index", prefix=True)
     table = tmp_path / "east/table.csv"
     table.write_text(table.read_text().replace("owl", "wren"))
     build_index(table, east, embedder=Levels(), options=OPTIONS)
     for name, prefix in (("plain.index", False), ("named.index", True)):
         before = contents(tmp_path / name)
         with pytest.raises(IndexFolderError, match=r"different rows in .* the merged index"):
-            merge([east], tmp_path / name, prefix=prefix)
+            merge_indexes([east], tmp_path / name, prefix=prefix)
         assert contents(tmp_path / name) == before
 
 
@@ -280,7 +276,7 @@ def test_equal_rows_of_two_parts_are_one_and_others_notes_stay_behind(tmp_path: 
     east = site(tmp_path, "east", level=0.2)
     shutil.copytree(east, tmp_path / "copy.index")
     (east / "labels.jsonl").write_text("")
-    report = merge([east, tmp_path / "copy.index"], tmp_path / "all.index")
+    report = merge_indexes([east, tmp_path / "copy.index"], tmp_path / "all.index")
     assert (report.added, report.same, report.n) == (2, 2, 2)
     assert "labels.jsonl, what reviewers said, stays there" in report.notes[0]
 
@@ -288,7 +284,7 @@ def test_equal_rows_of_two_parts_are_one_and_others_notes_stay_behind(tmp_path: 
 def test_names_must_differ_for_a_prefix(tmp_path: Path) -> None:
     parts = [site(tmp_path / folder, "east", level=0.2) for folder in ("a", "b")]
     with pytest.raises(IndexFolderError, match="two parts are called 'east'"):
-        merge(parts, tmp_path / "all.index", prefix=True)
+        merge_indexes(parts, tmp_path / "all.index", prefix=True)
 
 
 def test_a_row_inserted_moves_no_other(table: Path, tmp_path: Path) -> None:
