@@ -30,6 +30,9 @@ from numpy.typing import NDArray
 from earful.index import Index
 from earful.index.builder import BuildOptions, build_index
 from earful.index.builder.report import BuildProgress
+from earful.index.corpus import open_corpus
+from earful.index.distributed import Shard, Staging, UnitDriver, embed_rows, merge_indexes
+from earful.index.distributed import merge as merge_module
 from earful.index.maintenance import repair_index
 from earful.index.recordings import SampleLevels, Steps, StepStore, StepWriter
 from earful.index.storage import IndexFolder, Row, Table
@@ -72,13 +75,14 @@ def say(word: str, number: int) -> None:
     os.write(1, f"{word} {number}\n".encode())
 
 
-def build(corpus: str, index: str) -> None:
+def build(corpus: str, index: str, shard: str = "") -> None:
     def tell(progress: BuildProgress) -> None:
         say("safe", progress.skipped + progress.committed)
 
     say("begin", 0)
     options = BuildOptions(batch_clips=COMMIT_ROWS, commit_rows=COMMIT_ROWS, n_decoders=2)
-    build_index(corpus, index, embedder=Direct(), options=options, progress=tell)
+    only = Shard.parse(shard) if shard else None
+    build_index(corpus, index, embedder=Direct(), options=options, shard=only, progress=tell)
 
 
 def add(index: str, n_steps: int) -> None:
@@ -106,6 +110,37 @@ def remove(index: str, n_steps: int) -> None:
             pair = [f"label{label}/{step:02}.wav" for label in (0, 1)]
             opened.remove([id_ for id_ in pair if id_ in there])
             say("safe", step + 1)
+
+
+def merge(parts: list[str], index: str) -> None:
+    """Merge indexes, a few rows a commit."""
+    merge_module._COMMIT_ROWS = COMMIT_ROWS
+    say("begin", 0)
+    merge_indexes(parts, index, progress=lambda done, _: time.sleep(0.002))
+
+
+def drive(corpus: str, index: str) -> None:
+    """Stage units as workers do, and commit their records as a driver does."""
+    options = BuildOptions(batch_clips=COMMIT_ROWS, commit_rows=COMMIT_ROWS, n_decoders=2)
+    say("begin", 0)
+    rows = list(enumerate(opened := open_corpus(corpus)))
+    folder = IndexFolder.open_or_create(index, Direct.fingerprint)
+    with folder.writer():
+        staging = Staging(folder.path, "run")
+        driver = UnitDriver(
+            folder,
+            root=opened.root,
+            n_rows=len(rows),
+            options=options,
+            staging=staging,
+            on_commit=lambda: say("safe", len(folder.table)),
+        )
+        driver.take_up()
+        for unit in driver.units(rows, n_rows=5):
+            result = embed_rows(unit, Direct(), root=opened.root, options=options)
+            driver.take_record(staging.write(result))
+        driver.finish()
+        folder.set_rejections(driver.rejections)
 
 
 def compact(index: str) -> None:
@@ -193,6 +228,12 @@ def build_doubling(corpus: str, index: str) -> None:
     build(corpus, index)
 
 
+def merge_doubling(parts: list[str], index: str) -> None:
+    """Forget what an earlier merge has written."""
+    merge_module.require_free_of_clashes = lambda *_, **__: set()  # type: ignore[assignment]
+    merge(parts, index)
+
+
 def build_leaving(corpus: str, index: str) -> None:
     """Start a process that nobody ends."""
     subprocess.Popen(["sleep", "60"], start_new_session=True, stdout=subprocess.DEVNULL)
@@ -249,10 +290,13 @@ def scan_boasting(night: str, examples: str, out: str) -> None:
     )
 
 
-SOUND = (build, add, remove, compact, repair, convert, features, evaluate, scan, labelling)
+SOUND = (
+    *(build, add, remove, compact, repair, convert, features, evaluate, scan, labelling),
+    *(merge, drive),
+)
 BROKEN = (
     *(build_boasting, build_doubling, build_leaving, convert_in_place, evaluate_rewriting),
-    *(scan_boasting, labelling_hasty),
+    *(scan_boasting, labelling_hasty, merge_doubling),
 )
 JOBS: dict[str, Callable[..., None]] = {job.__name__: job for job in (*SOUND, *BROKEN)}
 
