@@ -24,9 +24,11 @@ from earful.index.datasets import list_datasets, load_declaration
 from earful.index.recordings import Hearing
 from tests.test_public_api import offered_types
 
-# What belongs to one process: caches and open things, and tensors of a model.
+# What belongs to one process: caches and open things, and tensors of a model; and results with
+# Arrow in them, which tests of their own send to other processes.
 LIVE = {
     *("AnswerTree", "FlamingoBatch", "Job", "PreparedTask", "Reading", "Remarks", "Retrieved"),
+    *("UnitResult",),
 }
 # Whose fields depend on each other: as they are by default.
 BY_DEFAULT = {

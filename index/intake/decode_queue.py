@@ -107,7 +107,7 @@ class Inspected:
     decoded_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Decoded:
     """An inspected row and its audio, ready for the embedder.
 

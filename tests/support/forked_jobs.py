@@ -121,7 +121,7 @@ def merge(parts: list[str], index: str) -> None:
 
 def drive(corpus: str, index: str) -> None:
     """Stage units as workers do, and commit their records as a driver does."""
-    options = BuildOptions(batch_clips=COMMIT_ROWS, commit_rows=COMMIT_ROWS, n_decoders=2)
+    options = BuildOptions(batch_clips=COMMIT_ROWS, commit_rows=2 * COMMIT_ROWS, n_decoders=2)
     say("begin", 0)
     rows = list(enumerate(opened := open_corpus(corpus)))
     folder = IndexFolder.open_or_create(index, Direct.fingerprint)
@@ -136,7 +136,7 @@ def drive(corpus: str, index: str) -> None:
             on_commit=lambda: say("safe", len(folder.table)),
         )
         driver.take_up()
-        for unit in driver.units(rows, n_rows=5):
+        for unit in driver.units(rows, n_rows=8):
             result = embed_rows(unit, Direct(), root=opened.root, options=options)
             driver.take_record(staging.write(result))
         driver.finish()
