@@ -28,7 +28,7 @@ from earful.index.storage import (
     table_schema,
     whole_rows,
 )
-from earful.wording import counted
+from earful.wording import counted, quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -117,6 +117,9 @@ class UnitDriver:
         Args:
             rows: Each with its place in the corpus, from 0; taken as units are asked for.
             n_rows: Most rows of a unit.
+
+        Raises:
+            IndexFolderError: An id belongs to a row from another corpus root.
         """
         unit: list[UnitRow] = []
         for row in self._known_rows(rows):
@@ -141,11 +144,17 @@ class UnitDriver:
         yield from self._with_known(found)
 
     def _with_known(self, rows: Sequence[tuple[int, CorpusRow]]) -> Iterator[UnitRow]:
-        known = {
-            number: indexed
-            for number, row in rows
-            if (indexed := self._indexed.get(row.exemplar.id)) and indexed.root == self._root
-        }
+        known = {}
+        for number, row in rows:
+            if (indexed := self._indexed.get(row.exemplar.id)) is None:
+                continue
+            if indexed.root != self._root:
+                raise IndexFolderError(
+                    f"{self._index.path}: id {quoted(row.exemplar.id)} belongs to a row from "
+                    f"{indexed.root}, and now comes from {self._root}; give it another id, or "
+                    "remove the old row first"
+                )
+            known[number] = indexed
         changed = {
             row.exemplar.id
             for number, row in rows

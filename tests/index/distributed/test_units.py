@@ -166,6 +166,19 @@ def test_workers_of_another_embedder_are_refused(
         driver.take(embedded(unit, table, Levels(dim=3)))
 
 
+def test_an_id_of_another_corpus_is_refused(
+    table: Path, folder: IndexFolder, corpus_rows: Rows, tmp_path: Path
+) -> None:
+    with folder.writer():
+        driver = driver_of(folder, table)
+        for unit in driver.units(corpus_rows[:1], n_rows=4):
+            driver.take(embedded(unit, table))
+        driver.finish()
+        other = UnitDriver(folder, root=tmp_path / "elsewhere", n_rows=14)
+        with pytest.raises(IndexFolderError, match=r"belongs to a row from .* and now comes from"):
+            next(other.units(corpus_rows, n_rows=4))
+
+
 def test_commits_follow_the_options(table: Path, folder: IndexFolder, corpus_rows: Rows) -> None:
     root, commits = open_corpus(table).root, []
     with folder.writer():
