@@ -6,10 +6,10 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from earful.index.corpus import Corpus, Rejection, default_id
+from earful.index.corpus import Corpus, Rejection
+from earful.index.intake import stored_stretches
 from earful.index.storage import IndexFolder
 from earful.wording import printable
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _MOST_NAMED = 10
-_STRETCH = ("root", "audio", "start_s", "end_s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,27 +76,11 @@ def earlier_rejections(index: IndexFolder, corpus: Corpus) -> list[Rejection]:
         and os.path.lexists(re.sub(r":(row )?\d+$", "", rejection.where))
     ]
     if any(rejection.root for rejection in kept):
-        indexed = _stretches(index)
+        indexed = stored_stretches(index)
         kept = [one for one in kept if (one.root, one.stretch) not in indexed]
     if corpus.kind == "file":  # a recording added by itself tells nothing of tables
         return kept
     return [replace(one, is_earlier=one.is_earlier or one.root == root) for one in kept]
-
-
-def _stretches(index: IndexFolder) -> set[tuple[str, str]]:
-    """Return root and stretch of each row of an index, as rejections keep them."""
-    roots = [printable(str(root)) for root in index.roots()]
-
-    def take(batches: Iterator[pa.RecordBatch]) -> set[tuple[str, str]]:
-        return {
-            (roots[root], printable(default_id(PurePosixPath(audio), start_s, end_s)))
-            for batch in batches
-            for root, audio, start_s, end_s in zip(
-                *(batch.column(name).to_pylist() for name in _STRETCH), strict=True
-            )
-        }
-
-    return index.table.consume(_STRETCH, take)
 
 
 def _differing(batches: Iterator[pa.RecordBatch]) -> set[str]:

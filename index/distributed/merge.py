@@ -35,7 +35,7 @@ from earful.index.distributed.merge_checks import (
     require_parts,
     require_shards,
 )
-from earful.index.intake import system_memory_for_arrow
+from earful.index.intake import stored_stretches, system_memory_for_arrow
 from earful.index.labels import JOURNAL_FILE
 from earful.index.search import read_vector_set
 from earful.index.storage import (
@@ -311,7 +311,10 @@ def _rejections(target: IndexFolder, parts: Sequence[Part]) -> tuple[Rejection, 
     found = [*target.rejections(), *(one for part in parts for one in part.folder.rejections())]
     # What was said last of a row counts.
     last = {(one.root, one.where, one.stretch): one for one in found}
-    return tuple(sorted(last.values(), key=lambda one: natural_order(one.where)))
+    # Of an earlier merge's, some may have become rows since.
+    stored = stored_stretches(target) if target.rejections() else set()
+    kept = (one for one in last.values() if (one.root, one.stretch) not in stored)
+    return tuple(sorted(kept, key=lambda one: natural_order(one.where)))
 
 
 def _notes(parts: Sequence[Part], missing: Sequence[int]) -> Iterator[str]:

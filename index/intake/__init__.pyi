@@ -14,6 +14,7 @@ from .embedding import classes_of, require_class_scores
 from .options import BuildOptions
 from .pipeline import Intake, RowSource
 from .replaced import Replaced, find_replaced
+from .stretches import stored_stretches
 
 __all__ = [
     "BuildOptions",
@@ -33,5 +34,6 @@ __all__ = [
     "in_order",
     "reject_row",
     "require_class_scores",
+    "stored_stretches",
     "system_memory_for_arrow",
 ]

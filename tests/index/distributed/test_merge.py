@@ -105,6 +105,19 @@ def test_a_second_merge_changes_nothing(table: Path, parts: list[Path], tmp_path
     assert_same(merged, tmp_path / "whole.index")
 
 
+def test_a_file_that_was_mended_since_is_not_rejected_any_more(
+    table: Path, parts: list[Path], tmp_path: Path
+) -> None:
+    merged = tmp_path / "all.index"
+    assert len(merge_indexes(parts, merged).rejected) == 1
+    write_level(tmp_path / "sounds/broken.wav", 0.7)
+    build_shards(table, tmp_path / "parts", 3)
+    report = merge_indexes(parts, merged)
+    assert (report.added, report.n, report.rejected) == (1, 14, ())
+    build_index(table, tmp_path / "whole.index", embedder=Levels(), options=OPTIONS)
+    assert_same(merged, tmp_path / "whole.index")
+
+
 def test_missing_shards_are_refused_unless_that_is_meant(parts: list[Path], tmp_path: Path) -> None:
     merged = tmp_path / "all.index"
     with pytest.raises(IndexFolderError, match=r"1 shard of 3 not given: 2; .* --partial"):
