@@ -6,6 +6,7 @@ from .health import Finding, Health, HealthLimits, LabelHealth, check_health
 from .index import Index
 from .maintenance import IndexFault, VerifyReport, export_index, repair_index, verify_index
 from .search import Approximate, Hit, Hits, SearchFilter, VectorSet
+from .sharing import PullLimits, index_card, pull_index, push_index
 from .storage import IndexInfo, Row
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "IndexInfo",
     "LabelHealth",
     "MergeReport",
+    "PullLimits",
     "Rejection",
     "Row",
     "SearchFilter",
@@ -36,11 +38,14 @@ __all__ = [
     "build_index",
     "check_health",
     "export_index",
+    "index_card",
     "list_datasets",
     "load_dataset",
     "load_declaration",
     "merge_indexes",
     "open_corpus",
+    "pull_index",
+    "push_index",
     "repair_index",
     "verify_index",
 ]

@@ -1,4 +1,4 @@
-from .export import export_index
+from .export import export_index, formula_safe
 from .repair import RepairReport, repair_index
 from .verify import IndexFault, VerifyReport, verify_index
 
@@ -7,6 +7,7 @@ __all__ = [
     "RepairReport",
     "VerifyReport",
     "export_index",
+    "formula_safe",
     "repair_index",
     "verify_index",
 ]

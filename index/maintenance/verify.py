@@ -80,6 +80,7 @@ class VerifyReport:
             audio.
         n_unlisted: Files that ``checksums.txt`` does not list, so that only the digests of
             their rows were compared; a repair lists them.
+        n_without_audio: Rows of a pulled index whose recordings did not come with it.
         problems: Files first, then rows in the order of their ids; empty when all is well.
     """
 
@@ -87,6 +88,7 @@ class VerifyReport:
     n_whole: int
     n_unlisted: int
     problems: tuple[IndexFault, ...]
+    n_without_audio: int = 0
 
     __repr__ = short_repr
 
@@ -136,6 +138,7 @@ class _Check:
         self._labels: set[str] = set()
         self._n_homeless: Counter[Path] = Counter()
         self._n_rows = self._n_checked = self._n_whole = self._n_unlisted = 0
+        self._n_without_audio = 0
 
     @property
     def _repair(self) -> str:
@@ -165,6 +168,11 @@ class _Check:
                 self._unreadable(piece)
             else:
                 self._readable(piece.rows)
+        self._n_without_audio = sum(
+            self._n_homeless.pop(root.resolve(self._index.path), 0)
+            for root in read_header(self._index.path).roots
+            if not root.absolute
+        )
         for root, n in self._n_homeless.items():
             what = (
                 f"is gone, and the audio of {n} rows with it; if the folder was moved or renamed, "
@@ -252,6 +260,7 @@ class _Check:
             n_checked=self._n_checked,
             n_whole=self._n_whole,
             n_unlisted=self._n_unlisted,
+            n_without_audio=self._n_without_audio,
             problems=tuple(sorted(self._problems, key=lambda problem: problem.id)),
         )
 

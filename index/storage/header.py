@@ -61,7 +61,7 @@ class Root:
     """A corpus root, as seen when the index was written.
 
     Attributes:
-        absolute: Resolved path.
+        absolute: Resolved path; empty where the audio came with a shared index, or did not come.
         relative: The same from the index folder; still right after index and corpus have been
             moved together.
     """
@@ -77,7 +77,7 @@ class Root:
     def resolve(self, index: Path) -> Path:
         """Return where the corpus lies now, as seen from an index folder."""
         beside = Path(os.path.normpath(os.path.join(os.path.realpath(index), self.relative)))
-        return beside if beside.is_dir() else Path(self.absolute)
+        return beside if beside.is_dir() or not self.absolute else Path(self.absolute)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

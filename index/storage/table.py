@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -86,6 +86,27 @@ class Table(TableReader):
             lance = _connect(folder).create_table(TABLE_NAME, schema=schema)
             made_by = _made_by(fingerprint, n_classes)
             table = cls(folder, lance, Checksums(folder), made_by=made_by)
+            table._files.sync_all()
+        return table
+
+    @classmethod
+    def create_of(cls, folder: Path, schema: pa.Schema, rows: Iterable[pa.RecordBatch]) -> Self:
+        """Make a table of one version out of rows that have their digests already.
+
+        Args:
+            folder: The index folder, which has no table yet.
+            schema: As ``table_schema`` makes it.
+            rows: Batches of that schema.
+
+        Raises:
+            IndexFolderError: The folder cannot be written.
+        """
+        import pyarrow as pa
+
+        with translate_errors(folder):
+            reader = pa.RecordBatchReader.from_batches(schema, rows)
+            lance = _connect(folder).create_table(TABLE_NAME, data=reader, schema=schema)
+            table = cls(folder, lance, Checksums(folder))
             table._files.sync_all()
         return table
 

@@ -9,6 +9,7 @@
     ├── IndexFolderError         an index folder is missing, damaged, foreign or newer
     │   ├── IndexMismatchError   an index and an embedder do not belong together
     │   └── IndexBusyError       another process is writing the index
+    ├── SharingError             an index cannot be pushed, pulled or trusted
     ├── ScanError                a scan's folder or kept steps are damaged, foreign or in use
     │   └── ScanMismatchError    a scan's folder or kept steps do not fit what is asked
     ├── LabelError               a label cannot be kept or taken back, or a journal is damaged
@@ -61,6 +62,10 @@ class IndexMismatchError(IndexFolderError):
 
 class IndexBusyError(IndexFolderError):
     """Another process is writing the index."""
+
+
+class SharingError(EarfulError):
+    """An index cannot be pushed to a hub, pulled from one, or trusted when it comes."""
 
 
 class ScanError(EarfulError):

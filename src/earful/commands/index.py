@@ -31,6 +31,7 @@ from earful.commands.options import (
     print_result,
     reject_unused,
 )
+from earful.commands.sharing import index_card, index_pull, index_push
 from earful.commands.stretch_options import EndOption, StartOption
 from earful.errors import CorpusError
 from earful.model import DEFAULT_EMBEDDER
@@ -354,6 +355,7 @@ def index_verify(
         "checked": report.n_checked,
         "whole": report.n_whole,
         "unlisted": report.n_unlisted,
+        **({"without_audio": report.n_without_audio} if report.n_without_audio else {}),
         "problems": problems,
     }
     lines = []
@@ -373,6 +375,8 @@ def index_verify(
             f"{report.n_unlisted} of its files are not in checksums.txt: only the digests of "
             "their rows were compared; --repair lists them"
         )
+    if report.n_without_audio:
+        lines.append(f"{counted(report.n_without_audio, 'row')} came without audio")
     print_result(found, "\n".join(lines), as_json=as_json)
     if problems or (mended is not None and mended.missing):
         raise typer.Exit(1)
@@ -468,6 +472,9 @@ index_app.command("merge")(index_merge)
 index_app.command("health")(index_health)
 index_app.command("map")(index_map)
 index_app.command("prepare")(index_prepare)
+index_app.command("push")(index_push)
+index_app.command("pull")(index_pull)
+index_app.command("card")(index_card)
 
 
 def _finish_build(report: BuildReport, *, as_json: bool) -> None:
