@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
@@ -203,6 +203,7 @@ def pack_index(
     source = index._folder
     if not len(index):
         raise SharingError(f"{index.path}: {index.why_empty() or 'it holds no rows'}")
+    _require_no_paths(index)
     audio = ChosenAudio() if allowed is None else choose_audio(index, allowed)
     pulled = PulledRecord.find(index.path)
     n_roots = len(source.header.roots)
@@ -215,13 +216,11 @@ def pack_index(
         fingerprint = replace(fingerprint, name=Path(fingerprint.name).name)
     schema = table_schema(fingerprint, source.n_classes, not_labels=source.table.has_not_labels)
     _require_room(index, folder, audio)
-    private = _private_paths(index)
 
     def rows(batches: Iterator[pa.RecordBatch]) -> Table:
         shutil.rmtree(folder / "table", ignore_errors=True)
         travelling = (
-            _travelling(batch, schema, private, index, audio.ids if allowed else None, n_roots)
-            for batch in batches
+            _travelling(batch, schema, audio.ids if allowed else None, n_roots) for batch in batches
         )
         return Table.create_of(folder, schema, travelling)
 
@@ -268,15 +267,12 @@ def pack_index(
 def _travelling(
     batch: pa.RecordBatch,
     schema: pa.Schema,
-    private: Sequence[str],
-    index: Index,
     with_audio: frozenset[str] | None,
     n_roots: int,
 ) -> pa.RecordBatch:
-    """Return a batch with other numbers of roots; refuse paths of this machine."""
+    """Return a batch with the numbers of the roots that its rows have from now on."""
     import pyarrow as pa
 
-    _require_no_paths(batch, private, index)
     columns = {name: batch.column(name) for name in schema.names}
     if with_audio is not None:
         ids, numbers = (batch.column(name).to_pylist() for name in ("id", "root"))
@@ -288,11 +284,17 @@ def _travelling(
     return pa.RecordBatch.from_arrays(list(columns.values()), schema=schema)
 
 
-def _require_no_paths(batch: pa.RecordBatch, private: Sequence[str], index: Index) -> None:
+def _require_no_paths(index: Index) -> None:
+    """Refuse rows whose texts tell of this machine.
+
+    Raises:
+        SharingError: A row does.
+    """
+    private = _private_paths(index)
+    table = index.read_table(_TEXTS)
+    ids = table.column("id").to_pylist()
     for name in _TEXTS:
-        for id_, value in zip(
-            batch.column("id").to_pylist(), batch.column(name).to_pylist(), strict=True
-        ):
+        for id_, value in zip(ids, table.column(name).to_pylist(), strict=True):
             text = value if isinstance(value, str) else "\n".join(value)
             if name == "audio" and (text.startswith("/") or ".." in PurePosixPath(text).parts):
                 raise SharingError(

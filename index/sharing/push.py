@@ -40,6 +40,7 @@ class PushPlan:
         n_recordings: Recordings that go along.
         n_files: Files to send; 0 where all is there already.
         n_bytes: Their size.
+        n_removed: Files of the place that are replaced or no longer pushed, such as recordings.
         licences: Rows by the licence's usual name.
         refused: Rows whose recordings stay, by the reason.
         left_out: What stays behind, in words.
@@ -55,6 +56,7 @@ class PushPlan:
     n_recordings: int
     n_files: int
     n_bytes: int
+    n_removed: int
     licences: Mapping[str, int] = field(hash=False)
     refused: Mapping[str, int] = field(hash=False)
     left_out: tuple[str, ...]
@@ -150,7 +152,6 @@ def push_index(
         made = package_card(
             package,
             place=target.name if target.endpoint else place,
-            title=opened.path.resolve().name.removesuffix(".index"),
             with_audio=with_audio,
             evaluation=evaluation,
         )
@@ -165,6 +166,7 @@ def push_index(
             n_recordings=len(package.audio.recordings),
             n_files=len(files),
             n_bytes=sum(file.n_bytes for file in files),
+            n_removed=len(remove),
             licences=package.contents.licences,
             refused=package.audio.refused,
             left_out=package.left_out,

@@ -47,7 +47,9 @@ class DataSet:
 
     def change(self, changes: dict[str, Any]) -> str:
         files = {**self.files(), **changes}
-        return self.commit({name: content for name, content in files.items() if content is not None})
+        return self.commit(
+            {name: content for name, content in files.items() if content is not None}
+        )
 
 
 @dataclass

@@ -117,9 +117,9 @@ def index_card(
 
 
 def package_card(
-    package: Package, *, place: str, title: str, with_audio: bool, evaluation: Evaluated | None
+    package: Package, *, place: str, with_audio: bool, evaluation: Evaluated | None
 ) -> IndexCard:
-    """Write the card of a package; arguments as for ``index_card``, and the index's own name."""
+    """Write the card of a package; arguments as for ``index_card``."""
     return _Card(
         index=package.index,
         contents=package.contents,
@@ -129,7 +129,6 @@ def package_card(
         place=place,
         with_audio=with_audio,
         figures=None if evaluation is None else EvaluationFigures.of(evaluation),
-        title=title,
     ).made()
 
 
@@ -145,7 +144,6 @@ class _Card:
     place: str
     with_audio: bool
     figures: EvaluationFigures | None
-    title: str = ""
 
     def made(self) -> IndexCard:
         self._require_same_embedder()
@@ -168,7 +166,8 @@ class _Card:
 
     @property
     def _title(self) -> str:
-        return self.title or self.index.path.resolve().name.removesuffix(".index") or "index"
+        at_place = "" if self.place == PLACEHOLDER else self.place.rstrip("/").rpartition("/")[2]
+        return (at_place or self.index.path.resolve().name).removesuffix(".index") or "index"
 
     def _front(self) -> dict[str, Any]:
         names = sorted({hub_licence(name) for name in self.contents.licences})
@@ -231,8 +230,7 @@ class _Card:
 
     @property
     def _slug(self) -> str:
-        name = self.place.rstrip("/").rpartition("/")[2] if self.place != PLACEHOLDER else ""
-        return re.sub(r"[^\w.-]", "-", name or self._title).removesuffix(".index") or "pulled"
+        return re.sub(r"[^\w.-]", "-", self._title).lstrip("-.") or "pulled"
 
     def _rows(self) -> list[str]:
         found = self.contents
@@ -304,6 +302,9 @@ class _Card:
     def _embedder(self) -> list[str]:
         made = self._made_by
         licence = _embedder_licence(made.name)
+        of_weights = (
+            code(licence) if licence else "unknown" if made.weights_sha256 else "there are none"
+        )
         return [
             "## Embedder",
             "",
@@ -313,7 +314,7 @@ class _Card:
             "",
             f"- weights, SHA-256: {code(made.weights_sha256 or 'none')}",
             f"- windows: {code(made.windowing)}; resampler: {code(made.resampler)}",
-            f"- licence of the weights: {code(licence) if licence else 'unknown'}",
+            f"- licence of the weights: {of_weights}",
             "",
             "earful refuses to compare these vectors with those of any other embedder.",
             "",
@@ -351,7 +352,7 @@ class _Card:
                 for name, value, low, high in found.arms
             ),
             "",
-            code(found.verdict),
+            code(found.verdict, most=1000),
             "",
         ]
         return lines
@@ -435,7 +436,7 @@ def _plain(text: str) -> str:
 
 def _heading(text: str) -> str:
     """Return a text for a heading: letters, digits and a few marks that Markdown passes over."""
-    return re.sub(r"[^\w .,-]", " ", _plain(text)).strip() or "index"
+    return " ".join(re.sub(r"[^\w .,-]", " ", _plain(text)).split()) or "index"
 
 
 def _told(text: str) -> str:

@@ -11,7 +11,7 @@ from earful.wording import counted
 _MOST_SHOWN: Final = 200
 
 
-def code(text: str) -> str:
+def code(text: str, *, most: int = _MOST_SHOWN) -> str:
     r"""Return a text as a span of code, in which nothing is a link, a tag or a heading.
 
     Control characters and marks that change the direction of text are escaped, and a long text is
@@ -22,9 +22,9 @@ def code(text: str) -> str:
     """
     shown = "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode()
-        for char in text[:_MOST_SHOWN]
+        for char in text[:most]
     )
-    if len(text) > _MOST_SHOWN:
+    if len(text) > most:
         shown += "…"
     if not shown.strip():
         return "(empty)"

@@ -216,7 +216,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, RevisionNotFoundError):
         return "it has no such revision; give a branch, a tag or a commit that it has"
     lines = [line.strip(" .") for line in str(error).splitlines() if line.strip(" .")]
-    text = lines[0] if lines else type(error).__name__
+    text = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1]) or type(error).__name__
     if isinstance(error, RuntimeError) and error.__cause__ is not None:
         # The client says which file; what went wrong is the cause.
         text += f" ({str(error.__cause__).strip().partition(chr(10))[0]})"

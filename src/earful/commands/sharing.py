@@ -212,6 +212,8 @@ def _show_plan(plan: PushPlan) -> None:
     console.warn(f"to: {plan.address} ({state}, {seen})")
     size = f"{plan.n_bytes / 1e6:,.1f} MB"
     console.warn(f"sends: {counted(plan.n, 'row')} in {counted(plan.n_files, 'file')}, {size}")
+    if plan.n_removed:
+        console.warn(f"removes there: {counted(plan.n_removed, 'file')} of an earlier push")
     if plan.n_recordings:
         console.warn(f"with audio: {counted(plan.n_recordings, 'recording')}")
     console.warn(f"licences: {_shown(plan.licences)}")

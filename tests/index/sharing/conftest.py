@@ -9,7 +9,6 @@ import huggingface_hub.constants
 import pytest
 
 from earful.index import Index
-from earful.index.corpus import Exemplar
 from earful.model import Fingerprint
 from tests.index.conftest import MakeRow
 from tests.support.stub_hub import StubHub, stub_hub
@@ -37,8 +36,7 @@ def fingerprint(fingerprint: Fingerprint) -> Fingerprint:
 
 @pytest.fixture
 def shared(tmp_path: Path, fingerprint: Fingerprint, make_row: MakeRow) -> Index:
-    """Rows under several licences, written in three commits."""
-    made = Index.create(tmp_path / "sounds.index", fingerprint)
+    """Rows under several licences, written in two commits."""
     told = {
         "zero": ("CC0", {}),
         "by": ("CC BY 4.0", {"author": "Ada", "url": "https://example.org/by"}),
@@ -46,11 +44,11 @@ def shared(tmp_path: Path, fingerprint: Fingerprint, make_row: MakeRow) -> Index
         "nc": ("http://creativecommons.org/licenses/by-nc/3.0/", {"author": "Bob"}),
         "none": ("", {}),
     }
+    rows = []
     for id_, (licence, meta) in told.items():
         row = make_row(id_, labels=("dog",) if id_ in ("zero", "by") else ("rain",))
-        own = row.exemplar
-        exemplar = Exemplar(
-            id=own.id, audio=own.audio, labels=own.labels, licence=licence, meta=meta
-        )
-        made.add([replace(row, exemplar=exemplar)])
+        rows.append(replace(row, exemplar=replace(row.exemplar, licence=licence, meta=meta)))
+    made = Index.create(tmp_path / "sounds.index", fingerprint)
+    made.add(rows[:2])
+    made.add(rows[2:])
     return made
