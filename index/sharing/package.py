@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 from earful.errors import SharingError
 from earful.files import NO_ROOM
 from earful.index.index import Index
+from earful.index.labels import journal_path
 from earful.index.maintenance import formula_safe, verify_index
 from earful.index.sharing.contents import Contents, count_contents, origins_of
 from earful.index.sharing.layout import (
@@ -370,6 +371,8 @@ def left_out_of(index: Index, audio: ChosenAudio, *, with_audio: bool) -> tuple[
         told.append(f"the audio of {counted(n_rows, 'row')}: {named}")
     if n_rejected := len(index.rejections()):
         told.append(f"the list of {counted(n_rejected, 'rejected file')}")
+    if journal_path(index.path).exists():
+        told.append("what reviewers said, with their names (labels.jsonl)")
     if index.approximate is not None:
         told.append("the settings of approximate search (`earful index approximate` makes them)")
     told.append("paths of the machine that it was built on, older versions of its rows, and caches")

@@ -143,6 +143,10 @@ def push_index(
     target, revision = place_of(place)
     if revision:
         raise SharingError(f"{place}: a push makes a new revision; leave out @{revision}")
+    if private and not target.endpoint:
+        raise SharingError(
+            f"{target.name}: a folder is as private as its permissions; leave out --private"
+        )
     opened = index if isinstance(index, Index) else Index.open(index)
     own_card = None if card is None else read_card(Path(card))
     there = target.look()

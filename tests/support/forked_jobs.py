@@ -49,6 +49,7 @@ from earful.rag.scan import ScanOptions, vectors_folder
 from earful.rag.scan import scan as scan_for_sounds
 from earful.rag.task import Task
 from earful.testing import write_flamingo
+from tests.support import sharing_jobs
 from tests.support.labelling_jobs import labelling, labelling_hasty
 from tests.support.step_stores import LevelSteps
 
@@ -205,6 +206,14 @@ def kept_blocks(out: str) -> int:
     return sum(begun) + sum(store.about(key).n_blocks for key in store.keys())  # noqa: SIM118
 
 
+def push(index: str, place: str, address: str, token: str) -> None:
+    sharing_jobs.push(index, place, address, token, say=say)
+
+
+def pull(place: str, index: str, address: str, token: str) -> None:
+    sharing_jobs.pull(place, index, address, token, say=say)
+
+
 # --- broken on purpose ---------------------------------------------------------------------
 
 
@@ -290,13 +299,18 @@ def scan_boasting(night: str, examples: str, out: str) -> None:
     )
 
 
+def push_piecemeal(index: str, place: str, address: str, token: str) -> None:
+    """Commit each file by itself."""
+    sharing_jobs.push_piecemeal(index, place, address, token, say=say)
+
+
 SOUND = (
     *(build, add, remove, compact, repair, convert, features, evaluate, scan, labelling),
-    *(merge, drive),
+    *(merge, drive, push, pull),
 )
 BROKEN = (
     *(build_boasting, build_doubling, build_leaving, convert_in_place, evaluate_rewriting),
-    *(scan_boasting, labelling_hasty, merge_doubling),
+    *(scan_boasting, labelling_hasty, merge_doubling, push_piecemeal),
 )
 JOBS: dict[str, Callable[..., None]] = {job.__name__: job for job in (*SOUND, *BROKEN)}
 

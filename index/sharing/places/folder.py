@@ -69,11 +69,7 @@ class FolderPlace:
                 progress(done, total)
 
     def begin(self, *, private: bool) -> Listing:
-        """Return that it holds nothing yet."""
-        if private:
-            raise SharingError(
-                f"{self.name}: a folder is as private as its permissions; leave out --private"
-            )
+        """Return that it holds nothing yet; it is as private as its permissions."""
         return Listing(revision="", files=())
 
     def send(self, sending: Sending, progress: Progress | None) -> str:

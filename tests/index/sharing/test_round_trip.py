@@ -26,7 +26,9 @@ def contents(folder: Path) -> Iterator[bytes]:
 def test_what_is_pulled_has_the_rows_that_were_pushed(
     hub: StubHub, shared: Index, tmp_path: Path
 ) -> None:
+    (shared.path / "labels.jsonl").write_text('{"reviewer": "ana"}\n')
     pushed = push_index(shared, "ada/sounds")
+    assert "what reviewers said" in "".join(pushed.plan.left_out)
     place = hub.sets["ada/sounds"]
     assert (pushed.sent, pushed.revision) == (True, place.head)
     assert len(place.commits) == 2  # the hub's own first one, and ours
