@@ -4,6 +4,7 @@ import random
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,7 @@ def kill_pushes(
 ) -> TrialCounts:
     hub.sets.clear()
     moments, counts = random.Random(seed), TrialCounts()
-    to = {"place": PLACE, "address": hub.address, "token": hub.token}
+    to: dict[str, Any] = {"place": PLACE, "address": hub.address, "token": hub.token}
     seconds = min(
         jobs.run("push", index=str(index), **{**to, "place": f"ada/unkilled{number}"}).seconds
         for number, index in enumerate(indexes)
@@ -84,7 +85,7 @@ def test_a_killed_pull_leaves_the_old_index_or_the_new_one(
     jobs: JobRunner, hub: StubHub, indexes: list[Path], tmp_path: Path, keep_figures: Keep
 ) -> None:
     hub.sets.clear()
-    with_hub = {"address": hub.address, "token": hub.token}
+    with_hub: dict[str, Any] = {"address": hub.address, "token": hub.token}
     revisions = []
     for index in indexes:
         jobs.run("push", index=str(index), place=PLACE, **with_hub)

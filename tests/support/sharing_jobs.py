@@ -46,7 +46,7 @@ def push_piecemeal(index: str, place: str, address: str, token: str, *, say: Say
             parent = send(hub, one, progress)
         return parent
 
-    HubPlace.send = send_each  # type: ignore[method-assign]
+    HubPlace.send = send_each  # type: ignore[method-assign,assignment]
     push(index, place, address, token, say=say)
 
 

@@ -191,7 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
         if (begun := self._begin()) is None or not self._writes():
             return
         parts, _, body = begun
-        values = json.loads(body) if parts[-2:-1] != ["commit"] else None
+        values: Any = None if parts[-2:-1] == ["commit"] else json.loads(body)
         if parts[:2] == ["api", "validate-yaml"]:
             self._validate(values["content"])
         elif parts[:3] == ["api", "repos", "create"]:

@@ -40,7 +40,7 @@ class FakeEvaluation:
 
 def test_the_hubs_parser_reads_what_a_card_says(shared: Index) -> None:
     card = index_card(shared, place="ada/sounds", with_audio=True)
-    data = DatasetCard(card.text).data
+    data: Any = DatasetCard(card.text).data
     assert data.license == ["cc-by-4.0", "cc-by-nc-3.0", "cc0-1.0"]
     assert {"earful", "audio"} <= set(data.tags)
     assert (data.size_categories, data.pretty_name) == (["n<1K"], "sounds")
@@ -76,7 +76,8 @@ def test_negatives_and_an_embedder_of_the_hub_are_told(
     assert "**not** there (1 say nothing else):\n\n- `owl`: 1 row" in card.text
     assert "--embedder laion/clap-htsat-unfused@abc" in card.text
     assert "licence of the weights: `Apache-2.0`" in card.text
-    assert DatasetCard(card.text).data.license == "unknown"
+    data: Any = DatasetCard(card.text).data
+    assert data.license == "unknown"
 
 
 def test_an_index_without_rows_has_no_card(fingerprint: Fingerprint, tmp_path: Path) -> None:
