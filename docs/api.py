@@ -35,7 +35,7 @@ $ curl -s -H "$auth" --json '{"audio": {"source": "u-4c34e49434451837"}}' \\
 
 Audio is named by its *source*, never by a path: `r-...` is a recording of a scan, `x-...` an
 exemplar of the index, whose time 0 is where its stretch begins, and `u-...` an upload. Every
-refusal is `{"error": {"code", "message", "field"}}`, with a status that fits. `X-Earful-Client`
+refusal is `{"error": {"code", "message", "field", "help"}}`, with a status that fits. `X-Earful-Client`
 names a page or program (clients take turns with questions), `X-Earful-Reviewer` who labels,
 percent-encoded. Routes that stream send server-sent events; `classify`, `ask` and `search` do
 with `Accept: text/event-stream`.
@@ -64,13 +64,13 @@ def _route(
     for one in route.get("parameters", ()):
         place = "" if one["in"] == "query" else f" ({one['in']})"
         schema = one["schema"]
-        rows.append((f"{one['name']}{place}", _kind(schema, document), _default(one, schema)))
+        rows.append((f"{one['name']}{place}", kind_of(schema, document), _default(one, schema)))
     body = route.get("requestBody", {}).get("content", {}).get("application/json")
     if body is not None:
-        schema = _resolved(body["schema"], document)
+        schema = resolved(body["schema"], document)
         needed = schema.get("required", ())
         rows += [
-            (name, _kind(own, document), "needed" if name in needed else _written(own))
+            (name, kind_of(own, document), "needed" if name in needed else default_of(own))
             for name, own in schema["properties"].items()
         ]
     if rows:
@@ -81,26 +81,26 @@ def _route(
 
 
 def _default(parameter: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
-    return "needed" if parameter.get("required") else _written(schema)
+    return "needed" if parameter.get("required") else default_of(schema)
 
 
-def _written(schema: Mapping[str, Any]) -> str:
+def default_of(schema: Mapping[str, Any]) -> str:
     value = schema.get("default")
     return "" if value in (None, "", [], {}) else f"`{value}`"
 
 
-def _resolved(schema: Mapping[str, Any], document: Mapping[str, Any]) -> Mapping[str, Any]:
+def resolved(schema: Mapping[str, Any], document: Mapping[str, Any]) -> Mapping[str, Any]:
     while "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         schema = document["components"]["schemas"][name]
     return schema
 
 
-def _kind(schema: Mapping[str, Any], document: Mapping[str, Any]) -> str:
+def kind_of(schema: Mapping[str, Any], document: Mapping[str, Any]) -> str:
     """Return what a value may be, in a few words."""
-    schema = _resolved(schema, document)
+    schema = resolved(schema, document)
     if several := schema.get("anyOf"):
-        return " or ".join(_kind(one, document) for one in several if one.get("type") != "null")
+        return " or ".join(kind_of(one, document) for one in several if one.get("type") != "null")
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if "const" in schema:
@@ -110,12 +110,15 @@ def _kind(schema: Mapping[str, Any], document: Mapping[str, Any]) -> str:
     kind = str(schema.get("type", "value"))
     if kind == "array":
         most = schema.get("maxItems")
-        kind = f"list of {_kind(schema.get('items', {}), document)}"
+        kind = f"list of {kind_of(schema.get('items', {}), document)}"
         return f"{kind}, at most {most}" if most else kind
     limits = []
     if "minimum" in schema or "maximum" in schema:
         low, high = schema.get("minimum"), schema.get("maximum")
-        limits.append(" to ".join(f"{limit:g}" for limit in (low, high) if limit is not None))
+        if low is not None and high is not None:
+            limits.append(f"{low:g} to {high:g}")
+        else:
+            limits.append(f"at most {high:g}" if low is None else f"{low:g} or more")
     if "maxLength" in schema:
         limits.append(f"at most {schema['maxLength']} characters")
     return f"{kind} ({'; '.join(limits)})" if limits else kind

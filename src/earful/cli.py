@@ -34,10 +34,15 @@ from earful.command_line import (
 )
 from earful.commands.options import JsonOption, example, print_json, print_result, reject_unused
 from earful.diagnostics import (
+    BUG,
+    MEMORY,
+    SYSTEM,
+    USAGE,
     JsonStderr,
     is_debugging,
     is_stderr_json,
     log_traceback,
+    print_error,
     show_logs,
 )
 from earful.errors import (
@@ -47,10 +52,13 @@ from earful.errors import (
     ScanMismatchError,
     TaskError,
     UnknownNameError,
+    help_link,
 )
 
 _SELDOM = (100_000, 20, 20)  # objects, and collections of the younger ones, between two
 USAGE_ERRORS = (CorpusError, TaskError, FilterError, UnknownNameError, ScanMismatchError)
+# What typer raises for any wrong use; it has no name of its own there.
+_UsageError: Any = typer.BadParameter.__base__
 _INTERRUPTION = "interrupted; what was committed is kept"
 COMMANDS = {
     "search": "earful.commands.questions:search",
@@ -74,6 +82,11 @@ COMMANDS = {
 """Place of each command, in the order of ``earful --help``."""
 
 
+def _with_help(error: _UsageError) -> _UsageError:
+    error.message += f"\nhelp: {help_link(USAGE)}"
+    return error
+
+
 class _Commands(LazyGroup):
     """All commands; errors of usage name the value that was given."""
 
@@ -91,7 +104,9 @@ class _Commands(LazyGroup):
                 message = error.message
                 value = found[0]["input"]
                 error.message = f"{message[:1].lower()}{message[1:]}, got {value!r}"
-            raise
+            raise _with_help(error) from error.__cause__
+        except _UsageError as error:
+            raise _with_help(error) from error.__cause__
 
 
 app = typer.Typer(
@@ -151,7 +166,7 @@ def _run() -> None:
         app()
     except EarfulError as error:
         _raise_if_debugging()
-        console.warn(f"error: {error}")
+        print_error(str(error), error.anchor)
         usage = isinstance(error, USAGE_ERRORS)
         sys.exit(2 if usage else 1)
     except KeyboardInterrupt:
@@ -164,7 +179,7 @@ def _run() -> None:
         raise
     except Exception as error:  # the last resort: a user reads one line, not our code
         _raise_if_debugging()
-        console.warn(f"error: {_describe_unexpected(error)}")
+        print_error(*_describe_unexpected(error))
         _discard_stdout()
         sys.exit(1)
 
@@ -177,17 +192,19 @@ def _raise_if_debugging() -> None:
         log_traceback()
 
 
-def _describe_unexpected(error: Exception) -> str:
-    """Describe an error that nobody planned for in one line, with what to do about it."""
+def _describe_unexpected(error: Exception) -> tuple[str, str]:
+    """Describe an error that nobody planned for in one line, and name the section about it."""
     message = " ".join(str(error).split())
     if isinstance(error, MemoryError):
-        return "there is not enough memory; close other programs, or use fewer or shorter files"
+        advice = "close other programs, or use fewer or shorter files"
+        return f"there is not enough memory; {advice}", MEMORY
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror}; `earful --debug ...` says where it came from"
+        return f"{where}{error.strerror}; `earful --debug ...` says where it came from", SYSTEM
     return (
         f"{type(error).__name__}: {message}; this is a bug in earful: run it again as "
-        "`earful --debug ...` and report it with what `earful doctor --report` prints"
+        "`earful --debug ...` and report it with what `earful doctor --report` prints",
+        BUG,
     )
 
 

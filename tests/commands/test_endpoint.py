@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from earful.testing.stub_endpoint import StubEndpoint, serve_stub
+from tests.support.error_lines import without_help
 from tests.support.tones import write_tone
 
 Run = Callable[..., tuple[int, str, str]]
@@ -133,7 +134,7 @@ def test_a_missing_extra_is_one_line(
     words = ("--index", index, "--model", "openai:x", "--base-url", stub.address)
     code, _, err = run("classify", query, *words)
     assert code == 1
-    assert err.strip().splitlines()[-1].endswith("pip install 'earful[endpoint]'")
+    assert without_help(err).strip().splitlines()[-1].endswith("pip install 'earful[endpoint]'")
 
 
 def test_models_behind_an_endpoint_are_listed(run: Run) -> None:

@@ -18,6 +18,7 @@ from earful.diagnostics import logs
 from earful.index import Index
 from earful.index.builder import build_index
 from earful.rag import FewShot
+from tests.support.error_lines import without_help
 from tests.support.private_home import ODD
 
 Run = Callable[..., tuple[int, str, str]]
@@ -120,6 +121,9 @@ def test_a_program_reads_nothing_but_objects(
     records = [json.loads(line) for line in done.stderr.splitlines()]
     assert all(list(record)[:4] == ["time", "level", "logger", "message"] for record in records)
     assert any(record["level"] == level and told in record["message"] for record in records)
+    if level == "error" and words[-1] == "no.index":
+        (error,) = (record for record in records if record["level"] == "error")
+        assert error["help"] == "docs/troubleshooting.md#index"
     tracebacks = [one for one in records if "traceback" in one.get("fields", {})]
     assert len(tracebacks) == ("--debug" in words)
 
@@ -184,7 +188,8 @@ def test_a_bug_is_one_line_and_says_how_to_report_it(
 ) -> None:
     monkeypatch.setattr(Index, "open", broken(KeyError("a\nb")))
     code, out, err = run("index", "info", "s.index")
-    assert (code, out, len(err.splitlines())) == (1, "", 1)
+    assert (code, out, len(without_help(err).splitlines())) == (1, "", 1)
+    assert err.endswith("help: docs/troubleshooting.md#bug\n")
     assert err.startswith("error: KeyError: 'a\\nb'; this is a bug in earful: ")
     assert "earful doctor --report" in err
     with pytest.raises(KeyError):
@@ -203,7 +208,7 @@ def test_what_the_machine_lacks_is_no_bug_of_ours(
 ) -> None:
     monkeypatch.setattr(Index, "open", broken(error))
     code, _, err = run("index", "info", "s.index")
-    assert (code, len(err.splitlines())) == (1, 1)
+    assert (code, len(without_help(err).splitlines())) == (1, 1)
     assert err.startswith(told)
     assert "this is a bug" not in err
 
@@ -221,7 +226,7 @@ def test_output_that_cannot_be_written_is_one_line(home: Path) -> None:
     done = shell(home, "earful index info s.index > /dev/full")
     assert done.returncode == 1
     assert done.stderr.startswith("error: No space left on device; ")
-    assert len(done.stderr.splitlines()) == 1
+    assert len(without_help(done.stderr).splitlines()) == 1
 
 
 def test_who_stops_reading_is_not_told_off(home: Path) -> None:

@@ -177,7 +177,7 @@ def say_nothing_private(response: Any, places: list[str]) -> None:
     if response.status_code >= 400:
         found = json.loads(text)
         assert set(found) == {"error"}, found
-        assert set(found["error"]) == {"code", "message", "field"}, found
+        assert set(found["error"]) == {"code", "message", "field", "help"}, found
 
 
 def flat(error: BaseException) -> list[str]:

@@ -140,7 +140,7 @@ class PageServer:
         """Return status and code of a refusal, whose form is checked."""
         found = response.json()
         assert set(found) == {"error"}
-        assert set(found["error"]) == {"code", "message", "field"}
+        assert set(found["error"]) == {"code", "message", "field", "help"}
         return response.status_code, found["error"]["code"]
 
 

@@ -16,6 +16,8 @@ from earful.commands.options import (
     print_result,
     split_names,
 )
+from earful.diagnostics import print_error
+from earful.errors import TaskError
 from earful.wording import as_argument
 
 tasks_app = typer.Typer(help="Write, check and show task files.", no_args_is_help=True)
@@ -65,8 +67,9 @@ def tasks_check(
     from earful.rag.task import check_task
 
     problems = check_task(task, allow_outside=allow_outside)
+    explained: set[str] = set()
     for problem in problems:
-        console.warn(f"error: {problem}")
+        print_error(str(problem), TaskError.anchor, told=explained)
     if problems:
         raise typer.Exit(2)
     typer.echo("fine")

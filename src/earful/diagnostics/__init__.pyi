@@ -1,15 +1,21 @@
 from .bug_report import failure_report
 from .doctor import Finding, examine
+from .error_lines import BUG, MEMORY, SYSTEM, USAGE, print_error
 from .logs import JsonStderr, is_debugging, is_stderr_json, log_traceback, show_faults, show_logs
 
 __all__ = [
+    "BUG",
     "Finding",
     "JsonStderr",
+    "MEMORY",
+    "SYSTEM",
+    "USAGE",
     "examine",
     "failure_report",
     "is_debugging",
     "is_stderr_json",
     "log_traceback",
+    "print_error",
     "show_faults",
     "show_logs",
 ]

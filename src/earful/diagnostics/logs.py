@@ -101,14 +101,18 @@ class JsonStderr(io.TextIOBase):
         """Return the descriptor of the stream behind this one."""
         return self.stream.fileno()
 
-    def _write_object(self, line: str) -> None:
+    def write_error(self, message: str, help_link: str) -> None:
+        """Write an error with the place where its kind is explained, under ``help``."""
+        self._write_object(f"error: {message}", help=help_link)
+
+    def _write_object(self, line: str, **more: str) -> None:
         if not line.strip():
             return
         prefix, colon, rest = line.partition(": ")
         level = _LEVELS.get(prefix.lower()) if colon else None
         message = rest if level else line
         values = _object(time.time(), level or "info", f"{_LOGGER}.cli", message)
-        self.stream.write(json.dumps(values) + "\n")
+        self.stream.write(json.dumps(values | more) + "\n")
         self.stream.flush()
 
 

@@ -57,7 +57,8 @@ class Axis:
 
 
 # The axes of a line chart, as the template ``lines`` draws it.
-across, upwards = partial(Axis, start=50, end=460), partial(Axis, start=255, end=22)
+across = partial(Axis, start=50, end=460)
+upwards = partial(Axis, start=255, end=22)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -135,12 +135,13 @@ _FAULT: Final = {
     "properties": {
         "error": {
             "type": "object",
-            "required": ["code", "message", "field"],
+            "required": ["code", "message", "field", "help"],
             "additionalProperties": False,
             "properties": {
                 "code": {"type": "string", "description": "Short name, for programs"},
                 "message": {"type": "string", "description": "One sentence, for people"},
                 "field": {"type": "string", "description": "What is at fault; empty for none"},
+                "help": {"type": "string", "description": "Where such errors are explained"},
             },
         }
     },

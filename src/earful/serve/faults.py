@@ -22,6 +22,7 @@ from earful.errors import (
     TaskError,
     UnknownNameError,
     UnknownSourceError,
+    help_link,
 )
 
 _log = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class RequestError(ServeError):
         code: Short name of the fault, for programs.
         field: Field of the request that is at fault; empty for none.
         retry_after_s: Seconds after which it may go well; ``None`` for never.
+        explained_at: Section of the page of troubleshooting, as of ``EarfulError.anchor``.
     """
 
     def __init__(
@@ -67,9 +69,11 @@ class RequestError(ServeError):
         code: str = "invalid",
         field: str = "",
         retry_after_s: int | None = None,
+        explained_at: str = "",
     ) -> None:
         super().__init__(message)
         self.status, self.code, self.field = status, code, field
+        self.explained_at = explained_at or self.anchor
         self.retry_after_s = retry_after_s
 
 
@@ -84,14 +88,21 @@ def fault_of(error: EarfulError) -> RequestError:
     # Errors of other rooms may bring their own status, such as 409 for what another has leased.
     status, code = getattr(error, "status", None), getattr(error, "code", "")
     if isinstance(status, int):
-        return RequestError(str(error), status=status, code=str(code) or "refused")
+        return RequestError(
+            str(error), status=status, code=str(code) or "refused", explained_at=error.anchor
+        )
     for kind, status, code, field in _BY_KIND:
         if isinstance(error, kind):
             wait_s = 5 if kind is IndexBusyError else None
             return RequestError(
-                str(error), status=status, code=code, field=field, retry_after_s=wait_s
+                str(error),
+                status=status,
+                code=code,
+                field=field,
+                retry_after_s=wait_s,
+                explained_at=error.anchor,
             )
-    return RequestError(str(error))
+    return RequestError(str(error), explained_at=error.anchor)
 
 
 def unexpected(error: BaseException, what: str) -> RequestError:
@@ -102,7 +113,7 @@ def unexpected(error: BaseException, what: str) -> RequestError:
         what: What failed; neither a query nor a header, which hold secrets.
     """
     _log.error("%s failed: %s: %s", what, type(error).__name__, error, exc_info=error)
-    return RequestError(UNEXPECTED, status=500, code="unexpected")
+    return RequestError(UNEXPECTED, status=500, code="unexpected", explained_at="bug")
 
 
 def fault_body(fault: RequestError, folders: Iterable[Path] = ()) -> dict[str, object]:
@@ -113,7 +124,10 @@ def fault_body(fault: RequestError, folders: Iterable[Path] = ()) -> dict[str, o
         folders: Files and folders that the server has opened, for their names.
     """
     message = hide_paths(str(fault), folders)
-    return {"error": {"code": fault.code, "message": message, "field": fault.field}}
+    help_ = help_link(fault.explained_at)
+    return {
+        "error": {"code": fault.code, "message": message, "field": fault.field, "help": help_}
+    }
 
 
 def fault_headers(fault: RequestError) -> Mapping[str, str]:

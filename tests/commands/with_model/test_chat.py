@@ -130,6 +130,7 @@ def test_a_question_that_fails_does_not_end_a_file_of_questions(run: Run, home: 
     assert "512" in refused["error"]
     assert refused["question"] == "w" * 3000
     assert answered["question"] == "What is it?"
-    assert err == f"error: {refused['error']}\n"
+    assert err == f"error: {refused['error']}\nhelp: {refused['help']}\n"
+    assert refused["help"].endswith("#prompt")
     (home / "long.txt").write_text("w" * 3000)
     assert run(*words)[0] == 1

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from earful.index.builder import build_index
+from tests.support.error_lines import without_help
 from tests.support.tones import write_tone
 
 Run = Callable[..., tuple[int, str, str]]
@@ -42,7 +43,7 @@ def test_exemplars_that_moved_away_are_shown_from_what_is_kept(run: Run, home: P
     code, out, err = run(*words)
     assert (code, out) == (1, "")
     assert err.startswith("error: an exemplar cannot be heard: ")
-    assert err.endswith("; `earful index verify` lists all like it\n")
+    assert without_help(err).endswith("; `earful index verify` lists all like it\n")
     assert run(*words, "--shot-mode", "text")[0] == 0
 
 

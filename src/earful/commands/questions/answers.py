@@ -15,7 +15,8 @@ from earful.commands.load import ahead, print_caveat
 from earful.commands.options import SOME_FAILED, OutputOptions, print_json
 from earful.commands.questions.long_recordings import advise
 from earful.commands.stretch_options import StretchOptions
-from earful.errors import EarfulError, EndpointError, FilterError, TaskError
+from earful.diagnostics import print_error
+from earful.errors import EarfulError, EndpointError, FilterError, TaskError, help_link
 
 if TYPE_CHECKING:
     from earful.rag import Answer, FewShot
@@ -45,6 +46,7 @@ def answer_each(
     from earful.model.chat import ReportsRequests
 
     n_failed, is_told = 0, False
+    explained: set[str] = set()
     for path, file in zip(audio, ahead(few, audio, stretch.ask_options()), strict=True):
         found: Answer | EarfulError
         try:
@@ -60,8 +62,9 @@ def answer_each(
             n_failed += 1
             why = advise(str(found), str(path), index)
             if output.as_json:
-                print_json({"audio": str(path), **stretch.place(), "error": why})
-            console.warn(f"error: {why}")
+                place = {"audio": str(path), **stretch.place()}
+                print_json({**place, "error": why, "help": help_link(found.anchor)})
+            print_error(why, found.anchor, told=explained)
             continue
         found = advised(found, index)
         prompt = found.prompt.render() if output.show_prompt and found.prompt else ""

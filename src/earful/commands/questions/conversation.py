@@ -27,7 +27,8 @@ from earful.commands.options import (
 )
 from earful.commands.questions.answers import advised
 from earful.commands.questions.long_recordings import advising
-from earful.errors import EarfulError, PromptError
+from earful.diagnostics import USAGE, print_error
+from earful.errors import EarfulError, PromptError, help_link
 
 if TYPE_CHECKING:
     from earful.rag import Answer
@@ -96,6 +97,7 @@ class _Conversation:
         self._index = index
         self._n_lines = 0
         self._n_failed = 0
+        self._explained: set[str] = set()
 
     def echo(self, line: str) -> None:
         """Show a line that was not typed on this terminal."""
@@ -131,17 +133,18 @@ class _Conversation:
         if self._n_failed:
             raise typer.Exit(1 if self._n_failed == self._n_lines else SOME_FAILED)
 
-    def _fail(self, why: str) -> None:
+    def _fail(self, why: str, anchor: str = USAGE) -> None:
         self._n_failed += 1
-        console.warn(f"error: {why}")
+        print_error(why, anchor, told=self._explained)
 
     def _answer(self, question: str, ask: Callable[[_OnText], Answer]) -> None:
         try:
             answer = advised(ask(None if self._output.as_json else _show_piece), self._index)
         except EarfulError as error:
             if self._output.as_json:
-                print_json({"question": question, "error": str(error)})
-            self._fail(str(error))
+                told = {"error": str(error), "help": help_link(error.anchor)}
+                print_json({"question": question, **told})
+            self._fail(str(error), error.anchor)
             return
         prompt = answer.prompt.render() if self._output.show_prompt and answer.prompt else ""
         if self._output.as_json:
@@ -176,7 +179,7 @@ class _Conversation:
         try:
             self._talk.save(path)
         except EarfulError as error:
-            self._fail(str(error))
+            self._fail(str(error), error.anchor)
         else:
             console.warn(f"saved to {path}")
 
