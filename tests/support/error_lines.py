@@ -2,7 +2,7 @@
 
 import re
 
-_HELP = re.compile(r"^help: docs/troubleshooting\.md#[a-z-]+\n", re.MULTILINE)
+_HELP = re.compile(r"^help: docs/troubleshooting\.md#[a-z-]+(?:\n|$)", re.MULTILINE)
 
 
 def without_help(printed: str) -> str:
