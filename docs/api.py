@@ -23,6 +23,7 @@ _HEAD = """\
 Written by `./dev docs` from the routes themselves. `earful serve` prints an address with a token;
 programs send the token in a header:
 
+<!-- not run: it talks to a running server -->
 ```console
 $ earful serve --index sounds.index --token-file token --no-open &
 $ auth="Authorization: Bearer $(cat token)"

@@ -29,7 +29,7 @@ Answers go to stdout, all else to stderr. `--json` prints one JSON document on o
 there may be many answers it prints one JSON object a line, each as soon as it is there:
 `classify`, `ask`, `caption`, `chat`, `scan` (a recording and its events), `demo`, `models list`,
 `models info` (a name may be both embedder and model), `tasks list`, `datasets list` and
-`datasets sample`. In place of an answer that failed stands an object with `"error"`.
+`datasets sample`. In place of an answer that failed stands an object with `"error"` and `"help"`.
 `doctor --report` prints one JSON document over many lines.
 
 Exit codes:
@@ -41,6 +41,8 @@ Exit codes:
   file or filter; nothing was written.
 - 3: done, but some inputs failed and are listed.
 - 130: interrupted; what was committed is kept.
+
+Below an error stands a line `help:`, which names the section of [troubleshooting](troubleshooting.md) about it.
 """
 
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import signal
+import subprocess
+import sys
+import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.support.served_process import serving
 
 _FENCE = re.compile(
     r"(?:^<!-- not run: (?P<reason>[^\n]+) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$",
@@ -79,6 +86,34 @@ def commands_of(text: str) -> list[Command]:
     return [Command(text=command, shown=tuple(shown)) for command, shown in found]
 
 
+def run_alone(command: str, folder: Path) -> str:
+    """Run a command in a process of its own that has to succeed; return its standard output."""
+    words = shlex.split(command, comments=True)
+    assert words[0] == "earful"
+    done = subprocess.run(
+        [sys.executable, "-m", *words],
+        cwd=folder,
+        env={**os.environ, "EARFUL_HOME": str(folder / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout
+
+
+def serve_and_end(command: str, folder: Path) -> None:
+    """Start a page, which runs until it is ended, and end it as a user does."""
+    home = {"EARFUL_HOME": str(folder / "home")}
+    with serving(*shlex.split(command)[2:], env=home, cwd=folder) as (process, address):
+        with urllib.request.urlopen(address, timeout=30) as response:
+            assert response.status == 200
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert out.strip()
+
+
 def without_numbers(text: str) -> list[str]:
     """Return lines with a mark in place of each number.
 
@@ -97,9 +132,8 @@ def missing(shown: Sequence[str], printed: str) -> list[str]:
         shown: Lines below a command.
         printed: What it printed, standard output before standard error.
     """
-    there = iter([_loose(line) for line in printed.splitlines()])
     wanted = [line for line in shown if line.strip() not in ("...", "")]
-    lines = list(there)
+    lines = [_loose(line) for line in printed.splitlines()]
     place, lacking = 0, []
     for line in wanted:
         try:
