@@ -36,10 +36,11 @@ $ curl -s -H "$auth" --json '{"audio": {"source": "u-4c34e49434451837"}}' \\
 
 Audio is named by its *source*, never by a path: `r-...` is a recording of a scan, `x-...` an
 exemplar of the index, whose time 0 is where its stretch begins, and `u-...` an upload. Every
-refusal is `{"error": {"code", "message", "field", "help"}}`, with a status that fits. `X-Earful-Client`
-names a page or program (clients take turns with questions), `X-Earful-Reviewer` who labels,
-percent-encoded. Routes that stream send server-sent events; `classify`, `ask` and `search` do
-with `Accept: text/event-stream`.
+refusal is `{"error": {"code", "message", "field", "help"}}`, with a status that fits, and `help`
+names its section of [troubleshooting](troubleshooting.md). `X-Earful-Client` names a page or
+program (clients take turns with questions), `X-Earful-Reviewer` who labels, percent-encoded. Routes
+that stream send server-sent events; `classify`, `ask` and `search` do with
+`Accept: text/event-stream`.
 """
 
 
@@ -86,11 +87,13 @@ def _default(parameter: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
 
 
 def default_of(schema: Mapping[str, Any]) -> str:
+    """Return the default of a value as Markdown; empty for none."""
     value = schema.get("default")
     return "" if value in (None, "", [], {}) else f"`{value}`"
 
 
 def resolved(schema: Mapping[str, Any], document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a reference within a document refers to."""
     while "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         schema = document["components"]["schemas"][name]

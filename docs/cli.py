@@ -42,7 +42,8 @@ Exit codes:
 - 3: done, but some inputs failed and are listed.
 - 130: interrupted; what was committed is kept.
 
-Below an error stands a line `help:`, which names the section of [troubleshooting](troubleshooting.md) about it.
+Below an error stands a line `help:`, which names the section of
+[troubleshooting](troubleshooting.md) about it.
 """
 
 

@@ -1,7 +1,8 @@
 """Draw the pictures of docs/how-answers-come-about.md, from numbers of the demo's recordings.
 
-``./dev run python -m docs.pictures`` measures (a minute), writes the numbers to ``docs/images/answers.json``
-and draws; ``--draw`` draws those numbers, and ``--check`` fails where a picture is not of them.
+``./dev run python -m docs.pictures`` measures (a minute), writes the numbers to
+``docs/images/answers.json`` and draws; ``--draw`` draws those numbers, and ``--check`` fails where
+a picture is not of them.
 A picture has its own background, and follows the light or dark setting of the screen.
 """
 
@@ -17,7 +18,10 @@ from xml.sax.saxutils import escape
 
 IMAGES = Path(__file__).resolve().parent / "images"
 NUMBERS = IMAGES / "answers.json"
-QUERIES = {"known": "thunder/environment-lightning-thunder5.flac", "unlike": "fire/fire-inflame.flac"}
+QUERIES = {
+    "known": "thunder/environment-lightning-thunder5.flac",
+    "unlike": "fire/fire-inflame.flac",
+}
 """A recording that is named rightly, and one that is not."""
 _WIDTH = 640
 _STYLE = """\
@@ -62,7 +66,10 @@ def measure() -> dict[str, Any]:
         (arm,) = [score.arm for score in card.arms]
         reliability, risk = card.reliability_of(arm), card.risk_coverage_of(arm)
         filled = reliability.count > 0
-        tenths = [min(range(len(risk.coverage)), key=lambda i: abs(risk.coverage[i] - n / 20)) for n in range(2, 21)]
+        tenths = [
+            min(range(len(risk.coverage)), key=lambda i: abs(risk.coverage[i] - n / 20))
+            for n in range(2, 21)
+        ]
         found["calibration"] = {
             "n": int(reliability.count.sum()),
             "confidence": [round(float(x), 3) for x in reliability.confidence[filled]],
@@ -100,13 +107,17 @@ def _similarity(*queries: Mapping[str, Any]) -> str:
             y = top + 24 + 22 * row
             parts.append(_text(130, y + 4, label, "end"))
             parts.append(f'<path class="faint" d="M140 {y}H620"/>')
-            parts += [f'<circle class="{colour}" cx="{_at(value)}" cy="{y}" r="5"/>' for value in values]
+            parts += [
+                f'<circle class="{colour}" cx="{_at(value)}" cy="{y}" r="5"/>' for value in values
+            ]
             mean = _at(sum(values) / len(values))
             parts.append(f'<path class="mean" stroke-width="2" d="M{mean} {y - 9}v18"/>')
         top += 24 + 22 * len(ranked) + 22
     for value in (0.0, 0.25, 0.5, 0.75):
         parts.append(_text(_at(value), top - 12, f"{value:g}"))
-    parts.append(_text(620, top + 6, "similarity of each exemplar; the stroke is their mean", "end"))
+    parts.append(
+        _text(620, top + 6, "similarity of each exemplar; the stroke is their mean", "end")
+    )
     return _picture("Similarities to the exemplars of each label", parts, top + 20)
 
 
@@ -116,15 +127,22 @@ def _at(similarity: float) -> float:
 
 def _scores(query: Mapping[str, Any]) -> str:
     parts, y = [], 50
-    shown = (("vote", "a", "neighbour vote"), ("model", "b", "language model"), ("both", "c", "both"))
+    shown = (
+        ("vote", "a", "neighbour vote"),
+        ("model", "b", "language model"),
+        ("both", "c", "both"),
+    )
     for place, (_, colour, name) in enumerate(shown):
-        parts.append(f'<rect class="{colour}" x="{140 + 150 * place}" y="14" width="12" height="12"/>')
+        parts.append(
+            f'<rect class="{colour}" x="{140 + 150 * place}" y="14" width="12" height="12"/>'
+        )
         parts.append(_text(158 + 150 * place, 25, name, "start"))
     for label in query["both"]:
         parts.append(_text(130, y + 16, label, "end"))
         for part, colour, _ in shown:
             score = query[part].get(label, 0.0)
-            parts.append(f'<rect class="{colour}" x="140" y="{y}" width="{max(1, 420 * score):.1f}" height="7"/>')
+            size = f'width="{max(1, 420 * score):.1f}" height="7"'
+            parts.append(f'<rect class="{colour}" x="140" y="{y}" {size}/>')
             if score >= 0.01:
                 parts.append(_text(148 + 420 * score, y + 8, f"{score:.0%}", "start", small=True))
             y += 9
@@ -166,7 +184,13 @@ def _path(points: Iterable[tuple[float, float]]) -> str:
 
 
 def _text(
-    x: float, y: float, text: str, anchor: str = "middle", *, bold: bool = False, small: bool = False
+    x: float,
+    y: float,
+    text: str,
+    anchor: str = "middle",
+    *,
+    bold: bool = False,
+    small: bool = False,
 ) -> str:
     weight = ' font-weight="600"' if bold else ""
     size = ' style="font-size: 11px"' if small else ""

@@ -1,7 +1,7 @@
 """Write docs/reference/ from the doors of the rooms; ``--check`` only compares.
 
-Run it with ``./dev docs``. A page names what a door offers; the site puts in signature and docstring
-of each name, read from the code as it is then.
+Run it with ``./dev docs``. A page names what a door offers; the site puts in signature and
+docstring of each name, read from the code as it is then.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _HEAD = """\
 
 Written by `./dev docs` from the doors of the rooms. What most programs need is offered by
 [`earful`](earful.md) itself; a room's own door offers the rest, and every name can be imported from
-there: `from earful.rag.retrieval import Retriever`. [In a program](../python.md) says what may be given and
-what comes back, [Architecture](../architecture.md) what lives where. What no door offers is private
-and may change. Signatures and docstrings are on the site: `./dev docs --serve`.
+there: `from earful.rag.retrieval import Retriever`. [In a program](../python.md) says what may be
+given and what comes back, [Architecture](../architecture.md) what lives where. What no door offers
+is private and may change. Signatures and docstrings are on the site: `./dev docs --serve`.
 
 | door | names | |
 |---|---|---|
@@ -56,7 +56,9 @@ def pages() -> dict[Path, str]:
     for name, (first, names) in doors().items():
         directives = "\n\n".join(f"::: {name}.{offer}" for offer in names)
         found[TARGET / f"{name}.md"] = f"# {name}\n\n{first}\n\n{directives}\n"
-        rows.append(f"| [`{name}`]({name}.md) | {len(names)} | {first.replace('|', chr(92) + '|')} |\n")
+        rows.append(
+            f"| [`{name}`]({name}.md) | {len(names)} | {first.replace('|', chr(92) + '|')} |\n"
+        )
     found[TARGET / "index.md"] = _HEAD + "".join(rows)
     return found
 

@@ -46,7 +46,9 @@ def _listed(entry: Any) -> Any:
     found: list[Any] = []
     for page in pages:
         if isinstance(page, str) and "*" in page:
-            paths = sorted((ROOT / "docs").glob(page), key=lambda path: (path.stem != "index", path))
+            paths = sorted(
+                (ROOT / "docs").glob(page), key=lambda path: (path.stem != "index", path)
+            )
             found += [path.relative_to(ROOT / "docs").as_posix() for path in paths]
         else:
             found.append(_listed(page))

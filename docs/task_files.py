@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from docs.api import default_of, kind_of, resolved
 from pydantic import TypeAdapter
 
-from docs.api import default_of, kind_of, resolved
 from earful.index.corpus import Exemplar
 from earful.rag.task import METRICS, Label, Protocol, Shots, Task
 from earful.rag.task.file_tables import ExampleTable, LabelTable, TaskFile
@@ -23,19 +23,24 @@ PREFACE = PAGE.with_name("task-files.preface.md")
 
 # What a file may say otherwise than a task made in Python.
 _OWN = {
-    ("", "name"): "1 to 64 letters, digits, dots, hyphens and underscores; the file's name when left out.",
-    ("", "labels"): "Names, or a table `[labels.NAME]` for each; those of the examples, or of the index, when left out.",
-    ("", "shots"): "The table `[shots]`, below.",
-    ("", "answer"): "The table `[answer]`, below.",
-    ("", "evaluation"): "The table `[evaluation]`, below.",
-    ("", "metric"): "Score of an evaluation; the kind's first when empty, see [below](#metrics).",
-    ("", "examples"): "The path of a table or of a folder per label, or `[[examples]]` tables.",
-    ("[[examples]]", "audio"): "Path of the recording, relative to the task file.",
-    ("[[examples]]", "label"): "The one label, of kinds `classify` and `multilabel`.",
-    ("[[examples]]", "labels"): "Several labels; `label` or `labels`, one of the two.",
-    ("[[examples]]", "answer"): "The text a perfect model would reply, of kinds `ask` and `caption`.",
-    ("[[examples]]", "question"): "The question that it answers; the task's when empty.",
-    ("[[examples]]", "group"): "Recording, site or speaker it came from; it never answers for its own group.",
+    "": {
+        "name": "1 to 64 letters, digits, dots, hyphens, underscores; by default the file's name.",
+        "labels": "Names, or a table `[labels.NAME]` for each; by default those of the examples, "
+        "or of the index.",
+        "shots": "The table `[shots]`, below.",
+        "answer": "The table `[answer]`, below.",
+        "evaluation": "The table `[evaluation]`, below.",
+        "metric": "Score of an evaluation; the kind's first when empty, see [below](#metrics).",
+        "examples": "The path of a table or of a folder per label, or `[[examples]]` tables.",
+    },
+    "[[examples]]": {
+        "audio": "Path of the recording, relative to the task file.",
+        "label": "The one label, of kinds `classify` and `multilabel`.",
+        "labels": "Several labels; `label` or `labels`, one of the two.",
+        "answer": "The text a perfect model would reply, of kinds `ask` and `caption`.",
+        "question": "The question that it answers; the task's when empty.",
+        "group": "Recording, site or speaker it came from; it never answers for its own group.",
+    },
 }
 
 
@@ -69,7 +74,7 @@ def _table(name: str, schema: Mapping[str, Any], described: type) -> Iterator[st
         yield f"### `{name}`\n"
     yield "| key | is | default | |\n|---|---|---|---|"
     for key, own in schema["properties"].items():
-        meaning = _OWN.get((name, key)) or meanings[key]
+        meaning = _OWN.get(name, {}).get(key) or meanings[key]
         kind = own.get("expected") or kind_of(own, _document(schema))
         if kind.startswith("{"):
             kind = "table"
@@ -85,7 +90,9 @@ def meanings_of(described: type) -> dict[str, str]:
         name, _, meaning = entry.strip().partition(": ")
         meaning = " ".join(meaning.split()).replace("``", "`")
         # TOML has no value for nothing.
-        found[name] = meaning.replace("when `None`", "when left out").replace("`None` for", "left out for")
+        found[name] = meaning.replace("when `None`", "when left out").replace(
+            "`None` for", "left out for"
+        )
     return found
 
 

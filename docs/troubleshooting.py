@@ -1,7 +1,7 @@
 """Write docs/troubleshooting.md and docs/messages.md; ``--check`` only compares.
 
-What to do about each kind of error is written by hand, in ``troubleshooting.preface.md``. To each section
-come the messages of its kind as users read them (``tests/golden/errors.txt``), and
+What to do about each kind of error is written by hand, in ``troubleshooting.preface.md``. To each
+section come the messages of its kind as users read them (``tests/golden/errors.txt``), and
 ``docs/messages.md`` lists every sentence that the code can raise. Run it with ``./dev docs``.
 """
 
@@ -32,9 +32,10 @@ _FEWEST_WORDS = 3
 _MESSAGES_HEAD = """\
 # All messages
 
-Written by `./dev docs` from the code: every sentence that an error of earful can say, by the section of
-[troubleshooting](troubleshooting.md) that its line of help names. `…` stands for what a message fills in: a path, a
-name, a number. Wrong arguments in a program are a `ValueError` or a `TypeError` of Python, and not listed.
+Written by `./dev docs` from the code: every sentence that an error of earful can say, by the
+section of [troubleshooting](troubleshooting.md) that its line of help names. `…` stands for what a
+message fills in: a path, a name, a number. Wrong arguments in a program are a `ValueError` or a
+`TypeError` of Python, and not listed.
 """
 
 
@@ -80,10 +81,9 @@ def sections() -> Iterator[str]:
 
 def raised() -> Mapping[str, list[str]]:
     """Return every message of the code by anchor, sorted, with what it fills in left out."""
-    known, trees = dict(kinds()), []
-    for folder in FOLDERS:
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            trees.append(ast.parse(path.read_text(encoding="utf-8")))
+    known = dict(kinds())
+    paths = (path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py")))
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in paths]
     # Kinds that a room has for itself are explained where those are that they descend from.
     own = {
         node.name: [base.id for base in node.bases if isinstance(base, ast.Name)]
@@ -92,7 +92,9 @@ def raised() -> Mapping[str, list[str]]:
         if isinstance(node, ast.ClassDef) and node.name.endswith("Error")
     }
     for _ in own:
-        known |= {n: known[b] for n, bases in own.items() for b in bases if b in known and n not in known}
+        known |= {
+            n: known[b] for n, bases in own.items() for b in bases if b in known and n not in known
+        }
     found: dict[str, set[str]] = defaultdict(set)
     for node in (node for tree in trees for node in ast.walk(tree)):
         if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args:
@@ -100,7 +102,10 @@ def raised() -> Mapping[str, list[str]]:
             text = _template(node.exc.args[0])
             if anchor and len(re.findall(r"[A-Za-z]{2,}", text)) >= _FEWEST_WORDS:
                 found[anchor].add(text)
-    return {anchor: sorted(texts, key=lambda text: text.lstrip("…:' ")) for anchor, texts in found.items()}
+    return {
+        anchor: sorted(texts, key=lambda text: text.lstrip("…:' "))
+        for anchor, texts in found.items()
+    }
 
 
 def _template(text: ast.expr) -> str:

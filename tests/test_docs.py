@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-
 from docs import reference
+
 from earful import errors
 from earful.errors import EarfulError, help_link
 from tests.test_doors import offered, rooms
@@ -17,7 +17,8 @@ PAGES = [
     for folder, pattern in ((ROOT, "*.md"), (ROOT / "docs", "**/*.md"), (ROOT / "training", "*.md"))
     for page in folder.glob(pattern)
     # One tells of files that were; the others are listed without links.
-    if page.name != "CHANGELOG.md" and not (page.parent.name == "reference" and page.stem != "index")
+    if page.name != "CHANGELOG.md"
+    and not (page.parent.name == "reference" and page.stem != "index")
 ]
 LINK = re.compile(r"\]\(([^)#:\s]*)(#[^)\s]*)?\)")
 FOLDERS = "tests|rag|index|model|training|benchmarks|src|docs|notebooks"
@@ -26,7 +27,9 @@ NAMED = re.compile(rf"[`(](?:\.\./)?((?:{FOLDERS})/[\w./-]+)")
 
 def anchors_of(page: Path) -> set[str]:
     """The anchors of a page's headings, as GitHub and the site make them."""
-    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(
+        r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
+    )
     found: set[str] = set()
     for heading in re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE):
         words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()

@@ -68,7 +68,9 @@ def test_errors_read_as_they_did(run: Run, tmp_path: Path) -> None:
             code, out, err = run(*shlex.split(command))
             assert code in (1, 2), (command, out)
             assert not out
-            lines = [line for line in err.splitlines() if line.lower().startswith(("error: ", "help: "))]
+            lines = [
+                line for line in err.splitlines() if line.lower().startswith(("error: ", "help: "))
+            ]
             text = "".join(f"  {line}\n" for line in lines)
             text = re.sub(r"\b[0-9a-f]{64}\b", "SHA256", text.replace(str(tmp_path), "/TMP"))
             yield f"earful {command}\n{text}"

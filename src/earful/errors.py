@@ -29,7 +29,7 @@
 
 A message names the thing, the value that was found, the value that was expected, and the
 next step. Wrong arguments in a program stay ``ValueError`` and ``TypeError``. The ``anchor`` of
-a class names its section of ``docs/troubleshooting.md``, which the command prints below the message.
+a class names its section of ``docs/troubleshooting.md``; the command prints it below the message.
 """
 
 from __future__ import annotations

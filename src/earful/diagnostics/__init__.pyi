@@ -5,11 +5,11 @@ from .logs import JsonStderr, is_debugging, is_stderr_json, log_traceback, show_
 
 __all__ = [
     "BUG",
-    "Finding",
-    "JsonStderr",
     "MEMORY",
     "SYSTEM",
     "USAGE",
+    "Finding",
+    "JsonStderr",
     "examine",
     "failure_report",
     "is_debugging",

@@ -125,9 +125,7 @@ def fault_body(fault: RequestError, folders: Iterable[Path] = ()) -> dict[str, o
     """
     message = hide_paths(str(fault), folders)
     help_ = help_link(fault.explained_at)
-    return {
-        "error": {"code": fault.code, "message": message, "field": fault.field, "help": help_}
-    }
+    return {"error": {"code": fault.code, "message": message, "field": fault.field, "help": help_}}
 
 
 def fault_headers(fault: RequestError) -> Mapping[str, str]:

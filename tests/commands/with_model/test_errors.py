@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from tests.support.error_lines import without_help
 
 Run = Callable[..., tuple[int, str, str]]
