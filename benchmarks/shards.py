@@ -156,7 +156,7 @@ def measure_builds(folder: Path, n: int, rounds: int, embedder: str) -> dict[str
         for path in (whole, merged, *parts):
             shutil.rmtree(path, ignore_errors=True)
         arms["one build"].append(timed([[(None, [*build, str(whole)])]]))
-        shards = [
+        shards: list[tuple[int | None, list[str]]] = [
             (cpu, [*build, str(part), "--shard", f"{i}/2"])
             for i, (cpu, part) in enumerate(zip((first, second), parts, strict=True), start=1)
         ]
