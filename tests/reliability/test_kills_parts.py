@@ -144,5 +144,6 @@ def test_killed_drivers(
 def test_a_broken_merge_is_found_out(
     jobs: JobRunner, parts: list[Path], whole: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(AssertionError, match="a row is there twice"):
+    # By whoever looks at the index next: the trial, or the end of a merge that nobody kills.
+    with pytest.raises(AssertionError, match=r"a row is there twice|merge_doubling ended with 1"):
         kill_merges(jobs, parts, whole, tmp_path, n=60, job="merge_doubling")

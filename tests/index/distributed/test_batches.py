@@ -64,7 +64,7 @@ def drawn_rows(draw: st.DrawFn) -> list[Row]:
     return rows
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(rows=drawn_rows())
 def test_digests_of_columns_are_those_of_rows(rows: list[Row]) -> None:
     n_classes = 0 if rows[0].class_scores is None else 2

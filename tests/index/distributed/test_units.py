@@ -61,7 +61,7 @@ def test_a_unit_says_of_each_row_what_became_of_it(
 
 
 @settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(n_rows=st.integers(1, 15), order=st.randoms(use_true_random=False))
 def test_units_in_any_order_make_what_a_build_makes(
