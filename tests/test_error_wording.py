@@ -32,6 +32,8 @@ COMMANDS = (
     "index build corpus --index new.index --embedder erful-tiny",
     "index build table.csv --index new.index --embedder logmel",
     "index remove s.index nobody.wav",
+    "index push s.index sounds",
+    "index pull ./nowhere --index new.index",
     "tasks check wrong.toml",
     "evaluate --index s.index --data corpus --model none --near-duplicate 1.0",
     "models pull audio-flamingo-chat",

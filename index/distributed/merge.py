@@ -206,7 +206,9 @@ class _Merge:
             )
         for part in self._parts:
             numbers = {
-                number: self._target.number_root(root)
+                number: self._target.number_root(
+                    root, came=bool(part.folder.header.roots[number].absolute) or root.is_dir()
+                )
                 for number, root in enumerate(part.folder.roots())
             }
             for batch in (_renamed_rows if self._prefix else _rows)(part):

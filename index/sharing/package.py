@@ -41,6 +41,7 @@ from earful.index.sharing.records import (
 )
 from earful.index.sharing.trust import require_plain_rows
 from earful.index.storage import (
+    TABLE_FOLDER,
     IndexFolder,
     Root,
     Table,
@@ -201,6 +202,8 @@ def pack_index(
             a recording has changed since it was embedded.
         IndexFolderError: A file of the table is damaged, or the folder cannot be written.
     """
+    import pyarrow as pa
+
     source = index._folder
     if not len(index):
         raise SharingError(f"{index.path}: {index.why_empty() or 'it holds no rows'}")
@@ -219,11 +222,14 @@ def pack_index(
     _require_room(index, folder, audio)
 
     def rows(batches: Iterator[pa.RecordBatch]) -> Table:
-        shutil.rmtree(folder / "table", ignore_errors=True)
+        # Called once more where another process compacts the index meanwhile.
+        shutil.rmtree(folder / TABLE_FOLDER, ignore_errors=True)
         travelling = (
-            _travelling(batch, schema, audio.ids if allowed else None, n_roots) for batch in batches
+            _travelling(batch, schema, audio.ids if allowed is not None else None, n_roots)
+            for batch in batches
         )
-        return Table.create_of(folder, schema, travelling)
+        reader = pa.RecordBatchReader.from_batches(schema, travelling)
+        return Table.create(folder, fingerprint, source.n_classes, rows=reader)
 
     table = source.table.consume(schema.names, rows)
     header = replace(

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from earful.errors import SharingError
-from earful.files import lock_unfinished
 from earful.index.index import Index
 from earful.index.sharing.layout import (
     ATTRIBUTION_NAME,
@@ -44,6 +43,7 @@ from earful.index.storage import (
     WriterLock,
 )
 from earful.plain import plain_fields
+from earful.system import FileLock, lock_beside
 from earful.values import short_repr
 from earful.wording import as_argument, counted, listed
 
@@ -51,7 +51,7 @@ from earful.wording import as_argument, counted, listed
 _OWN: Final = frozenset(
     {
         *(HEADER_NAME, CHECKSUMS_NAME, TABLE_FOLDER, REJECTED_NAME, APPROXIMATE_NAME, QUARANTINE),
-        *(PULLED_NAME, CARD_NAME, ATTRIBUTION_NAME, AUDIO_FOLDER, ".lock"),
+        *(PULLED_NAME, CARD_NAME, ATTRIBUTION_NAME, AUDIO_FOLDER, ".lock", ".lock.held"),
         *("features", "replays", "answers", "prepared", "snapshot"),
     }
 )
@@ -226,20 +226,20 @@ def _rows_before(target: Path, source: Place, *, force: bool) -> dict[str, str] 
 @contextmanager
 def _held(partial: Path, target: Path) -> Iterator[None]:
     """Hold the folder that a pull grows in; what an earlier one fetched stays in it."""
+    lock = FileLock(lock_beside(partial))
     with _told(target):
-        partial.mkdir(exist_ok=True)
-        descriptor = os.open(partial, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        is_free = lock.acquire()
+    if not is_free:
+        raise SharingError(
+            f"{target}: another process is pulling it; wait until it is done, or choose a new "
+            "folder"
+        )
     try:
         with _told(target):
-            is_free = lock_unfinished(descriptor, partial)
-        if not is_free:
-            raise SharingError(
-                f"{target}: another process is pulling it; wait until it is done, or choose a new "
-                "folder"
-            )
+            partial.mkdir(exist_ok=True)
         yield
     finally:
-        os.close(descriptor)
+        lock.release()
 
 
 def _keep_only(partial: Path, files: tuple[SharedFile, ...]) -> None:

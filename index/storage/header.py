@@ -70,9 +70,16 @@ class Root:
     relative: str
 
     @classmethod
-    def seen_from(cls, index: Path, root: Path) -> Self:
-        """Make the root of a resolved folder as seen from an index folder."""
-        return cls(absolute=str(root), relative=relative_path(root, os.path.realpath(index)))
+    def seen_from(cls, index: Path, root: Path, *, came: bool = True) -> Self:
+        """Make the root of a resolved folder as seen from an index folder.
+
+        Args:
+            index: The index folder.
+            root: The resolved folder.
+            came: Whether its recordings came; those of a pulled index may have stayed elsewhere.
+        """
+        relative = relative_path(root, os.path.realpath(index))
+        return cls(absolute=str(root) if came else "", relative=relative)
 
     def resolve(self, index: Path) -> Path:
         """Return where the corpus lies now, as seen from an index folder."""

@@ -390,13 +390,13 @@ class IndexFolder:
                 self._renew_header()
             self.table.list_files()
 
-    def number_root(self, root: Path) -> int:
-        """Return the number of a resolved corpus root, which the header has from then on."""
+    def number_root(self, root: Path, *, came: bool = True) -> int:
+        """Return the number of a resolved corpus root; ``came`` as for ``Root.seen_from``."""
         roots = self.roots()
         if root in roots:
             return roots.index(root)
         # Before the rows that need it: a kill in between leaves an unused root, no more.
-        self.header = self.header.with_root(Root.seen_from(self.path, root))
+        self.header = self.header.with_root(Root.seen_from(self.path, root, came=came))
         self.header.write(self.path)
         return len(roots)
 

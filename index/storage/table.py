@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -62,13 +62,16 @@ class Table(TableReader):
     """An open table, seen at one version until ``refresh`` or a change through it."""
 
     @classmethod
-    def create(cls, folder: Path, fingerprint: Fingerprint, n_classes: int = 0) -> Self:
-        """Make an empty table; one that a kill left half made is made anew.
+    def create(
+        cls, folder: Path, fingerprint: Fingerprint, n_classes: int = 0, *, rows: Any = None
+    ) -> Self:
+        """Make a table; one that a kill left half made is made anew.
 
         Args:
             folder: The index folder.
             fingerprint: What makes the vectors.
             n_classes: Number of class scores of a row; 0 for none.
+            rows: An Arrow reader of rows that have their digests already; ``None`` for no rows.
 
         Raises:
             IndexFolderError: There are rows already, or the folder cannot be written.
@@ -82,31 +85,10 @@ class Table(TableReader):
         shutil.rmtree(folder / TABLE_FOLDER, ignore_errors=True)
         with translate_errors(folder):
             (folder / CHECKSUMS_NAME).unlink(missing_ok=True)
-            schema = table_schema(fingerprint, n_classes)
-            lance = _connect(folder).create_table(TABLE_NAME, schema=schema)
+            schema = table_schema(fingerprint, n_classes) if rows is None else rows.schema
+            lance = _connect(folder).create_table(TABLE_NAME, data=rows, schema=schema)
             made_by = _made_by(fingerprint, n_classes)
             table = cls(folder, lance, Checksums(folder), made_by=made_by)
-            table._files.sync_all()
-        return table
-
-    @classmethod
-    def create_of(cls, folder: Path, schema: pa.Schema, rows: Iterable[pa.RecordBatch]) -> Self:
-        """Make a table of one version out of rows that have their digests already.
-
-        Args:
-            folder: The index folder, which has no table yet.
-            schema: As ``table_schema`` makes it.
-            rows: Batches of that schema.
-
-        Raises:
-            IndexFolderError: The folder cannot be written.
-        """
-        import pyarrow as pa
-
-        with translate_errors(folder):
-            reader = pa.RecordBatchReader.from_batches(schema, rows)
-            lance = _connect(folder).create_table(TABLE_NAME, data=reader, schema=schema)
-            table = cls(folder, lance, Checksums(folder))
             table._files.sync_all()
         return table
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
-from earful.files import sync_file, sync_folder
+from earful.system import replace_folder as rename_folder
+from earful.system import sync_file, sync_folder
 
 
 def replace_folder(new: Path, target: Path) -> None:
@@ -25,12 +25,12 @@ def replace_folder(new: Path, target: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
     had_old = target.exists()
     if had_old:
-        os.rename(target, aside)
+        rename_folder(target, aside)
     try:
-        os.rename(new, target)
+        rename_folder(new, target)
     except OSError:
         if had_old:
-            os.rename(aside, target)
+            rename_folder(aside, target)
         raise
     sync_folder(target.parent)
     shutil.rmtree(aside, ignore_errors=True)
@@ -43,7 +43,7 @@ def restore_folder(target: Path) -> None:
         OSError: It cannot be renamed.
     """
     if not target.exists() and (aside := _aside(target)).exists():
-        os.rename(aside, target)
+        rename_folder(aside, target)
 
 
 def _aside(target: Path) -> Path:

@@ -249,14 +249,12 @@ def _put_rows(place: Path, rows: list[Row]) -> None:
 
 
 def _write_table(place: Path, made: Index) -> None:
-    from earful.index.storage import Table, table_schema
-
-    schema = table_schema(made.fingerprint, 0)
-    source = made._folder.table
-    source.consume(
-        schema.names,
-        lambda batches: Table.create_of(place, schema, [b.select(schema.names) for b in batches]),
-    )
+    shutil.copytree(made.path / "table", place / "table")
+    old, new = sorted(place.rglob("*.manifest"), reverse=True)
+    old.unlink()
+    for part in place.rglob("*.txn"):
+        if part.name.encode() not in new.read_bytes():
+            part.unlink()
     _list_anew(place)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from earful.errors import SharingError
-from earful.index import Index, pull_index, push_index, verify_index
+from earful.index import Index, merge_indexes, pull_index, push_index, verify_index
 from earful.model import Fingerprint
 from tests.index.conftest import MakeRow
 from tests.support.stub_hub import StubHub
@@ -251,3 +251,17 @@ def test_an_embedder_in_a_folder_travels_under_its_last_name(
     assert not any(b"/home/ada" in content for content in hub.sets["ada/sounds"].files().values())
     report = pull_index("ada/sounds", tmp_path / "p.index", embedder="clap")
     assert report.embedder == "clap"
+
+
+def test_pulled_indexes_are_merged_with_others(
+    shared: Index, fingerprint: Fingerprint, make_row: MakeRow, tmp_path: Path
+) -> None:
+    push_index(shared, str(tmp_path / "place"), with_audio=True)
+    pulled = pull_index(str(tmp_path / "place"), tmp_path / "pulled.index").path
+    own = Index.create(tmp_path / "own.index", fingerprint)
+    own.add([make_row("own")])
+    assert merge_indexes([pulled, own.path], tmp_path / "all.index").n == 6
+    merged = Index.open(tmp_path / "all.index")
+    assert digests(merged) == {**digests(shared), **digests(own)}
+    verified = verify_index(merged)
+    assert (verified.problems, verified.n_without_audio) == ((), 3)
