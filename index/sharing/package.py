@@ -14,7 +14,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from earful.errors import SharingError
@@ -53,6 +53,8 @@ from earful.wording import as_argument, counted, quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from earful.model import Fingerprint
 
 _MISSING: Final = "the recording is missing"
 _OUTSIDE: Final = "the recording lies outside its corpus root"
@@ -214,10 +216,7 @@ def pack_index(
     homes = [f"{AUDIO_FOLDER}/{number}" for number in range(n_roots)]
     if allowed is not None:
         homes += [f"{KEPT_FOLDER}/{number}" for number in range(n_roots)]
-    fingerprint = source.fingerprint
-    if Path(fingerprint.name).is_absolute():
-        # A folder of this machine; the digest of its weights says which they are.
-        fingerprint = replace(fingerprint, name=Path(fingerprint.name).name)
+    fingerprint = travelling_fingerprint(index)
     schema = table_schema(fingerprint, source.n_classes, not_labels=source.table.has_not_labels)
     _require_room(index, folder, audio)
 
@@ -271,6 +270,16 @@ def pack_index(
     )
 
 
+def travelling_fingerprint(index: Index) -> Fingerprint:
+    """Return the fingerprint of an index without the folder that its embedder lies in here.
+
+    The digest of the weights says which they are.
+    """
+    made = index.fingerprint
+    is_folder = Path(made.name).is_absolute()
+    return replace(made, name=Path(made.name).name) if is_folder else made
+
+
 def _travelling(
     batch: pa.RecordBatch,
     schema: pa.Schema,
@@ -322,9 +331,9 @@ def _private_paths(index: Index) -> list[str]:
     """Return the folders that no text of a row may name, as they may stand in JSON, too."""
     folders = {root.absolute for root in index._folder.header.roots}
     folders |= {str(root) for root in index.roots() if root.is_absolute()}
-    folders |= {f"{Path.home()}/", str(index.path.parent)}
+    folders |= {str(Path.home()), str(index.path.parent)}
     # The shortest ones, such as "/" and "/data", are parts of innocent texts.
-    long = sorted(folder for folder in folders if folder.count("/") >= 2)
+    long = sorted(folder for folder in folders if len(PurePath(folder).parts) > 2)
     return [*long, *(plain for one in long if (plain := json.dumps(one)[1:-1]) != one)]
 
 

@@ -108,7 +108,8 @@ def pull_index(
 
     The place is a stranger's: nothing outside of the new folder is read or written, no cache of it
     is used, and where anything is not as it was pushed there is no new folder. Pulled again, the
-    index is brought up to date, unless it was changed here.
+    index is brought up to date, unless it was changed here; nothing is fetched of a revision that
+    it has already.
 
     Args:
         place: ``ORG/NAME``, ``ORG/NAME@REVISION``, or a folder that begins with ``./``, ``../``,
@@ -136,11 +137,31 @@ def pull_index(
         before = _rows_before(target, source, force=force)
     found = source.look(asked)
     if found is None:
+        step = (
+            "no such place, or it is private; check the name, and log in with `hf auth login` or "
+            "set HF_TOKEN if it is yours"
+        )
         raise SharingError(
-            f"{source.address}: there is no such place, or it is private; check the name, and log "
-            "in with `hf auth login` or set HF_TOKEN if it is yours"
+            f"{source.address}: there is {step if source.endpoint else 'no such folder'}"
         )
     files, others = require_files(found.files, source.address, limits)
+    n_recordings = sum(file.name.startswith(f"{AUDIO_FOLDER}/") for file in files)
+    had = None if before is None else PulledRecord.find(target)
+    if had is not None and before is not None and not force and had.revision == found.revision:
+        # It is not changed here, or it would have been refused.
+        return PullReport(
+            path=target,
+            place=source.name,
+            revision=found.revision,
+            n=len(before),
+            n_recordings=n_recordings,
+            embedder=Index.open(target).fingerprint.name,
+            is_new=False,
+            added=0,
+            removed=0,
+            changed=0,
+            others=others,
+        )
     with _held(partial, target):
         _keep_only(partial, files)
         _require_room(partial, files)
@@ -180,7 +201,7 @@ def pull_index(
         place=source.name,
         revision=found.revision,
         n=record.n,
-        n_recordings=sum(file.name.startswith(f"{AUDIO_FOLDER}/") for file in files),
+        n_recordings=n_recordings,
         embedder=made_by,
         is_new=before is None,
         added=sum(id_ not in earlier for id_ in rows),

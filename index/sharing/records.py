@@ -120,12 +120,12 @@ def rows_digest(index: Index) -> str:
     Raises:
         IndexFolderError: A file of the table is damaged.
     """
-    return _digest_of(row_digests(index))
+    return digest_of(row_digests(index))
 
 
 def recordings_digest(recordings: Mapping[str, str]) -> str:
     """Return the hex digest over recordings: the digest of each by its name in the package."""
-    return _digest_of(recordings)
+    return digest_of(recordings)
 
 
 def row_digests(index: Index) -> dict[str, str]:
@@ -139,7 +139,8 @@ def row_digests(index: Index) -> dict[str, str]:
     return dict(zip(*columns, strict=True))
 
 
-def _digest_of(rows: Mapping[str, str]) -> str:
+def digest_of(rows: Mapping[str, str]) -> str:
+    """Return the hex digest over digests by their names, in any order."""
     found = hashlib.sha256()
     for id_ in sorted(rows):
         found.update(json.dumps([id_, rows[id_]]).encode())

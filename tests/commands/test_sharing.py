@@ -82,7 +82,7 @@ def test_mistakes_are_said_in_a_line(run: Run, index: Path) -> None:
         (("push", index, "./hub/x", "--allow-licence", "MIT"), 2, "add --with-audio"),
         (("push", index, "./hub/x", "--with-audio", "--allow-licence", ""), 2, "such as CC-BY-SA"),
         (("push", "none.index", "./hub/x"), 1, "there is no such folder"),
-        (("pull", "./nowhere", "-i", "x.index"), 1, "there is no such place"),
+        (("pull", "./nowhere", "-i", "x.index"), 1, "there is no such folder"),
         (("pull", "./", "-i", "x.index"), 1, "is no index that `earful index push` made"),
         (("pull", "ada/sounds@", "-i", "x.index"), 1, "a branch, tag or commit behind @"),
         (("card", index, "--evaluation", "none.json"), 1, "cannot be read"),

@@ -16,13 +16,15 @@ from earful.index.health import check_health, counted_kind, doubt, summary
 from earful.index.sharing.cards.evaluation import Evaluated, EvaluationFigures
 from earful.index.sharing.cards.markdown import code, counted_list, front_matter
 from earful.index.sharing.contents import Contents, count_contents
-from earful.index.sharing.licences import (
-    NO_LICENCE,
-    AllowedLicences,
-    hub_licence,
-    needs_author,
+from earful.index.sharing.licences import NO_LICENCE, AllowedLicences, hub_licence, needs_author
+from earful.index.sharing.package import (
+    ChosenAudio,
+    Package,
+    authors_of,
+    choose_audio,
+    left_out_of,
+    travelling_fingerprint,
 )
-from earful.index.sharing.package import ChosenAudio, Package, authors_of, choose_audio, left_out_of
 from earful.index.sharing.records import PulledRecord
 from earful.index.sharing.trust import trusted_name
 from earful.values import short_repr
@@ -162,7 +164,7 @@ class _Card:
 
     @property
     def _made_by(self) -> Fingerprint:
-        return self.index.fingerprint
+        return travelling_fingerprint(self.index)
 
     @property
     def _title(self) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from earful.errors import SharingError
-from earful.index import Index, merge_indexes, pull_index, push_index, verify_index
+from earful.index import Index, index_card, merge_indexes, pull_index, push_index, verify_index
 from earful.model import Fingerprint
 from tests.index.conftest import MakeRow
 from tests.support.stub_hub import StubHub
@@ -130,6 +130,10 @@ def test_an_update_says_what_changed_and_loses_nothing(
     report = pull_index("ada/sounds", target)
     assert (report.added, report.removed, report.changed, report.is_new) == (1, 1, 1, False)
     assert digests(Index.open(target)) == digests(shared)
+    # Nothing of what it has already is fetched.
+    hub.asked.clear()
+    assert pull_index("ada/sounds", target).added == 0
+    assert not any("resolve" in line for line in hub.asked)
     # An earlier revision is still to be had, by its hash.
     old = pull_index(f"ada/sounds@{first.revision}", tmp_path / "old.index")
     assert (old.n, old.revision) == (5, first.revision)
@@ -247,6 +251,7 @@ def test_an_embedder_in_a_folder_travels_under_its_last_name(
     made = replace(fingerprint, name="/home/ada/models/clap")
     index = Index.create(tmp_path / "s.index", made)
     index.add([make_row("a")])
+    assert "/home/ada" not in index_card(index).text
     push_index(index, "ada/sounds")
     assert not any(b"/home/ada" in content for content in hub.sets["ada/sounds"].files().values())
     report = pull_index("ada/sounds", tmp_path / "p.index", embedder="clap")
