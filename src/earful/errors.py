@@ -102,6 +102,8 @@ class IndexBusyError(IndexFolderError):
 class SharingError(EarfulError):
     """An index cannot be pushed to a hub, pulled from one, or trusted when it comes."""
 
+    anchor: ClassVar[str] = "sharing"
+
 
 class ScanError(EarfulError):
     """A scan's folder, or the steps that it keeps, are damaged, foreign, newer or in use."""

@@ -63,18 +63,6 @@ def test_a_card_shows_what_is_missing_and_the_figures_of_a_run(run: Run, index: 
     assert Path("hub/tones/README.md").read_text() == text
 
 
-def test_the_example_of_the_page_runs(run: Run, corpus: Path) -> None:
-    page = Path(__file__).resolve().parents[2] / "docs/sharing.md"
-    (block,) = re.findall(r"<!-- example: begin -->\n```sh\n(.*?)```", page.read_text(), re.DOTALL)
-    told = []
-    for line in block.strip().splitlines():
-        code, out, err = run(*shlex.split(line)[1:])
-        assert code == 0, err
-        told.append(out)
-    assert ": whistle" in told[-2]
-    assert "no row has changed" in told[-1]
-
-
 def test_mistakes_are_said_in_a_line(run: Run, index: Path) -> None:
     for words, code, told in (
         (("push", index, "nonsense"), 1, "expected ORG/NAME"),
