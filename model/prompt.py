@@ -135,7 +135,8 @@ class ClipRef:
             if not self.is_exemplar:
                 raise
             raise AudioError(
-                f"an exemplar cannot be heard: {error}; `earful index verify` lists all like it"
+                f"an exemplar cannot be heard: {error}; `earful index verify` lists all like it, "
+                "and --model none answers without hearing any"
             ) from error
 
     def require_unchanged(self, clip: Clip | None = None) -> None:

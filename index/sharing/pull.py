@@ -67,6 +67,8 @@ class PullReport:
         revision: Hash of the commit; of a folder a digest.
         n: Rows.
         n_recordings: Recordings that came along.
+        n_without_audio: Rows whose recordings did not, so that no language model can hear them;
+            the vote (``model=None``) needs none.
         embedder: Name of the embedder that made the vectors.
         is_new: Whether the index was not there before.
         added: Rows that an earlier pull had not; all where there was none.
@@ -80,6 +82,7 @@ class PullReport:
     revision: str
     n: int
     n_recordings: int
+    n_without_audio: int
     embedder: str
     is_new: bool
     added: int
@@ -155,6 +158,7 @@ def pull_index(
             revision=found.revision,
             n=len(before),
             n_recordings=n_recordings,
+            n_without_audio=_without_audio(target),
             embedder=Index.open(target).fingerprint.name,
             is_new=False,
             added=0,
@@ -202,6 +206,7 @@ def pull_index(
         revision=found.revision,
         n=record.n,
         n_recordings=n_recordings,
+        n_without_audio=_without_audio(target),
         embedder=made_by,
         is_new=before is None,
         added=sum(id_ not in earlier for id_ in rows),
@@ -209,6 +214,13 @@ def pull_index(
         changed=sum(rows.get(id_, digest) != digest for id_, digest in earlier.items()),
         others=others,
     )
+
+
+def _without_audio(target: Path) -> int:
+    """Count the rows of a pulled index whose recordings did not come."""
+    index = Index.open(target)
+    there = [root.is_dir() for root in index.roots()]
+    return sum(not there[number] for number in index.read_table(["root"]).column(0).to_pylist())
 
 
 def _rows_before(target: Path, source: Place, *, force: bool) -> dict[str, str] | None:

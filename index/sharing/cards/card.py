@@ -216,13 +216,15 @@ class _Card:
         folder = as_argument(f"{self._slug}.index")
         trust = trusted_name(self._made_by)
         named = f" --embedder {as_argument(trust)}" if trust else ""
+        # A language model listens to exemplars; the vote does not.
+        alone = "" if len(self.audio.ids) == self.contents.n else " --model none"
         return [
             "## How to use it",
             "",
             "```sh",
             "pip install earful",
             f"earful index pull {as_argument(self.place)} --index {folder}{named}",
-            f"earful classify recording.wav --index {folder}",
+            f"earful classify recording.wav --index {folder}{alone}",
             "```",
             "",
             "A pull compares every file and every row with its digest, and keeps which commit it "

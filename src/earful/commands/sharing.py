@@ -140,7 +140,8 @@ def index_pull(
     if report.others:
         shown = ", ".join(report.others[:3]) + (" ..." if len(report.others) > 3 else "")
         lines.append(f"{counted(len(report.others), 'other file')} left there: {shown}")
-    lines.append(f"ask it: earful classify RECORDING --index {as_argument(index)}")
+    without = "" if report.n_without_audio == 0 else " --model none"
+    lines.append(f"ask it: earful classify RECORDING --index {as_argument(index)}{without}")
     print_result(report.to_dict(), "\n".join(map(console.printable, lines)), as_json=as_json)
 
 

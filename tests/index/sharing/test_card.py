@@ -49,6 +49,7 @@ def test_the_hubs_parser_reads_what_a_card_says(shared: Index) -> None:
     assert "- `https://example.org/by`: 1 row" in card.text
     assert "- `CC-BY-4.0`: 2 rows" in card.text
     assert "earful index pull ada/sounds --index sounds.index\n" in card.text
+    assert "--index sounds.index --model none\n" in card.text
     assert card.refused["no licence"] == 1
     told = "\n".join(card.missing)
     assert "1 row states no licence" in told
