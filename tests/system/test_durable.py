@@ -24,7 +24,7 @@ class InUseError(PermissionError):
 def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Waits, in seconds, that nobody waits for."""
     waits: list[float] = []
-    monkeypatch.setattr(durable.time, "sleep", waits.append)
+    monkeypatch.setattr("time.sleep", waits.append)
     return waits
 
 
@@ -115,7 +115,7 @@ def test_macos_is_asked_to_empty_its_drive(tmp_path: Path, monkeypatch: pytest.M
     fcntl.F_FULLFSYNC = 51  # type: ignore[attr-defined]
     fcntl.fcntl = lambda descriptor, what: asked.append(what)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "fcntl", fcntl)
-    monkeypatch.setattr(durable.sys, "platform", "darwin")
+    monkeypatch.setattr("sys.platform", "darwin")
     monkeypatch.setattr(os, "fsync", lambda _: asked.append("fsync"))
     with open(tmp_path / "file", "wb") as file:
         flush(file.fileno())

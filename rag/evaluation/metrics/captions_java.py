@@ -88,12 +88,16 @@ def _meteor(folder: Path, references: CocoTexts, captions: CocoTexts) -> float:
     """Run METEOR 1.5 (Denkowski and Lavie, 2014) over its standard input and output.
 
     It does not find its tables below a folder with a space in its name, so it is run from a
-    temporary folder with a link to them. The package's own ``Meteor`` waits for ever where the
-    program dies: it then holds the lock that its ``__del__`` takes.
+    temporary folder with a link to them, or a copy. The package's own ``Meteor`` waits for ever
+    where the program dies: it then holds the lock that its ``__del__`` takes.
     """
     with tempfile.TemporaryDirectory() as scratch:
         shutil.copy(folder / "meteor" / _METEOR_JAR, scratch)
-        (Path(scratch) / "data").symlink_to(folder / "meteor" / "data")
+        tables = folder / "meteor" / "data"
+        try:
+            (Path(scratch) / "data").symlink_to(tables)
+        except OSError:  # a Windows user without the right to make links
+            shutil.copytree(tables, Path(scratch) / "data")
         with subprocess.Popen(
             _METEOR,
             cwd=scratch,
