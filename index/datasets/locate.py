@@ -17,6 +17,7 @@ from earful.index.datasets.readers import is_lfs_pointer
 from earful.index.datasets.row_faults import RowError
 from earful.index.datasets.templates import cell, fill
 from earful.model.audio import load_isolated, probe_isolated
+from earful.system import relative_path
 
 # Where a recording exists in several formats, the one listed first is used.
 AUDIO_ENDINGS = (
@@ -77,7 +78,7 @@ class Locator:
         self._audio = audio
         self._allow_outside = allow_outside
         # Of the folder above, relative to the base.
-        self._above = os.path.relpath(self._resolved, base.resolve())
+        self._above = os.path.normpath(relative_path(self._resolved, base.resolve()))
         self.passed_by: set[int] = set()
 
     def find(self, row: Mapping[str, Any], where: str, split: str = "") -> Found:

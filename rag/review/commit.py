@@ -217,12 +217,13 @@ class _Source:
 
     def below(self, path: Path) -> tuple[Path, PurePosixPath]:
         """Return the root of a recording's row, and its path below: what was scanned, if it is."""
-        there = os.path.abspath(path)
+        there = Path(os.path.abspath(path))
         for given in sorted(self._paths, key=len, reverse=True):
             for folder in (Path(given), self.folder.parent / given):
-                if folder.is_dir() and there.startswith(f"{os.path.abspath(folder)}/"):
-                    below = os.path.relpath(there, os.path.abspath(folder))
-                    return folder.resolve(), PurePosixPath(Path(below).as_posix())
+                top = os.path.abspath(folder)
+                if folder.is_dir() and there != Path(top) and there.is_relative_to(top):
+                    below = there.relative_to(top)
+                    return folder.resolve(), PurePosixPath(below.as_posix())
         return path.parent.resolve(), PurePosixPath(path.name)
 
 

@@ -38,6 +38,7 @@ from earful.rag.scan.part import ScanPart
 from earful.rag.scan.result_folder import VECTORS, ResultFolder
 from earful.rag.scan.run import Scanning
 from earful.rag.scan.settings import ScanSettings
+from earful.system import relative_path
 from earful.values import short_repr
 
 if TYPE_CHECKING:
@@ -226,7 +227,7 @@ def scan(
             },
         }
         if options.vectors is not None and out is not None:
-            described["vectors"] = os.path.relpath(vectors, out)
+            described["vectors"] = relative_path(vectors, out)
         events = tuple(scanning.events)
         if folder is not None:
             events = folder.write(events, scanning.rows, described, examples=scanning.annotations)

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from earful.system import TOO_LONG_STATUS, TOO_MUCH_STATUS, facilities, memory_bytes
+from earful.system import TOO_LONG_STATUS, TOO_MUCH_STATUS, describe_system, memory_bytes
 from tests.portable.run import environment_without
 
 SPIN = "limit_cpu_time(0.2)\nwhile True: pass"
@@ -37,8 +37,8 @@ def test_memory_is_told_in_bytes() -> None:
 
 def test_what_a_system_lacks_is_said() -> None:
     script = (
-        "from earful.system import facilities\n"
-        "print(*sorted(each.name for each in facilities() if each.lost), sep='\\n')"
+        "from earful.system import describe_system\n"
+        "print(*sorted(each.name for each in describe_system() if each.lost), sep='\\n')"
     )
     found = {}
     for name in ("all", "affinity"):
@@ -58,5 +58,5 @@ def test_what_a_system_lacks_is_said() -> None:
         "samples of decoding",
     }
     assert "processors" in found["affinity"]
-    names = [each.name for each in facilities()]
+    names = [each.name for each in describe_system()]
     assert len(set(names)) == len(names)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import earful
 from earful.errors import EarfulError
-from earful.system import facilities, n_processors
+from earful.system import describe_system, n_processors
 from earful.wording import as_argument
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _platform() -> dict[str, object]:
         "libc": " ".join(platform.libc_ver()),
         "filesystem_encoding": sys.getfilesystemencoding(),
         "preferred_encoding": locale.getpreferredencoding(False),
-        "facilities": {each.name: each.used for each in facilities()},
+        "facilities": {each.name: each.used for each in describe_system()},
     }
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 import earful
 from earful.model.runtime import n_cores
-from earful.system import facilities
+from earful.system import describe_system
 
 _CORE = (
     *("numpy", "onnxruntime", "lancedb", "pyarrow"),
@@ -83,7 +83,7 @@ def examine(*, hub: bool = True) -> tuple[Finding, ...]:
 
 def _system() -> Iterator[Finding]:
     """Yield the system, and what is used in place of facilities that it lacks."""
-    system, *others = facilities()
+    system, *others = describe_system()
     lacking = [each for each in others if each.lost]
     found = system.used if lacking or system.lost else f"{system.used}, with all that earful uses"
     yield Finding(name=system.name, state="ok", found="; ".join(filter(None, [found, system.lost])))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePath
+from pathlib import Path, PureWindowsPath
 from typing import Final
 
 from earful.errors import (
@@ -47,7 +48,11 @@ _BY_KIND: Final[tuple[tuple[type[EarfulError], int, str, str], ...]] = (
     (ModelError, 422, "model", ""),
 )
 
-_PATH = re.compile(r"(?<![\w./])(?:/[^/\s'\"`;,:()]+){2,}")
+# Of POSIX, or of Windows: a drive's, or a share's.
+_PATH = re.compile(
+    r"(?<![\w./])(?:/[^/\s'\"`;,:()]+){2,}"
+    r"|(?<![\w\\])(?:[A-Za-z]:|\\)(?:[\\/][^\\/\s'\"`;,:()]+)+"
+)
 
 
 class RequestError(ServeError):
@@ -134,17 +139,19 @@ def fault_headers(fault: RequestError) -> Mapping[str, str]:
 
 
 def hide_paths(text: str, folders: Iterable[Path] = ()) -> str:
-    """Return a message with names in place of paths: where files lie is nobody else's business.
+    r"""Return a message with names in place of paths: where files lie is nobody else's business.
 
     >>> hide_paths("/home/ana/a b/x.wav: no such file", [Path("/home/ana/a b")])
     'a b/x.wav: no such file'
     >>> hide_paths("/data/night/x.wav: is a folder, expected 1/2")
     'x.wav: is a folder, expected 1/2'
+    >>> hide_paths(r"C:\Users\ana\x.wav: no such file")
+    'x.wav: no such file'
     """
     known = {str(each): each.name for each in folders}
     known |= {str(each.absolute()): each.name for each in folders}
     # The longest first: one may lie in another. What is relative is a name already.
     for path in sorted(known, key=len, reverse=True):
-        if path.startswith("/") and known[path]:
+        if os.path.isabs(path) and known[path]:
             text = text.replace(path, known[path])
-    return _PATH.sub(lambda found: PurePath(found.group()).name, text)
+    return _PATH.sub(lambda found: PureWindowsPath(found.group()).name, text)

@@ -1,6 +1,6 @@
 from .descriptors import can_read_at, open_descriptor, read_at, write_at
 from .durable import flush, replace_file, replace_folder, sync_file, sync_folder
-from .facilities import Facility, facilities
+from .facilities import Facility, describe_system
 from .file_names import folded_name, portable_name, relative_path
 from .folders import cache_folder
 from .limits import TOO_LONG_STATUS, TOO_MUCH_STATUS, limit_cpu_time, limit_memory
@@ -17,7 +17,7 @@ __all__ = [
     "cache_folder",
     "can_read_at",
     "can_share_files",
-    "facilities",
+    "describe_system",
     "flush",
     "folded_name",
     "limit_cpu_time",

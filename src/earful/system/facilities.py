@@ -26,7 +26,7 @@ class Facility:
     lost: str = ""
 
 
-def facilities() -> tuple[Facility, ...]:
+def describe_system() -> tuple[Facility, ...]:
     """Describe this system; what is said is looked up, never concluded from its name alone."""
     return (
         _system(),
