@@ -36,7 +36,7 @@ COMMANDS = {
     "serve": "serve --index tones.index --port 0 --no-open",
 }
 # Nothing of theirs is a command.
-WITHOUT_COMMAND = {"all", "faiss-gpu", "notebook", "train"}
+WITHOUT_COMMAND = {"all", "faiss-gpu", "lance", "notebook", "object-stores", "ray", "train"}
 Folder = Callable[[Installed], Path]
 
 
