@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
 # Of the repository's pages, where each is on the site.
 PAGES = {
     "README.md": "project/readme.overview.md",
@@ -28,12 +30,20 @@ PAGES = {
 }
 COPIED = (".ipynb", ".csv", ".png")
 _LINK = re.compile(r"\[([^\[\]]*)\]\(([^()\s]+)\)")
+_FETCHED = re.compile(
+    r"<(?:script|img|iframe|source|link(?![^>]*canonical))[^>]*(?:src|href)=[\"']?(https?://[^\"'\s>]+)"
+)
 _FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """List the pages that a pattern in ``nav`` means."""
+    """List the pages that a pattern in ``nav`` means, and at the end those that nobody placed."""
     config.nav = [_listed(entry) for entry in config.nav or ()]
+    named = str(config.nav)
+    pages = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
+    rest = [page for page in pages if f"'{page}'" not in named and ".preface" not in page]
+    if rest:
+        config.nav.append({"More": rest})
     return config
 
 
@@ -46,10 +56,8 @@ def _listed(entry: Any) -> Any:
     found: list[Any] = []
     for page in pages:
         if isinstance(page, str) and "*" in page:
-            paths = sorted(
-                (ROOT / "docs").glob(page), key=lambda path: (path.stem != "index", path)
-            )
-            found += [path.relative_to(ROOT / "docs").as_posix() for path in paths]
+            paths = sorted(DOCS.glob(page), key=lambda path: (path.stem != "index", path))
+            found += [path.relative_to(DOCS).as_posix() for path in paths]
         else:
             found.append(_listed(page))
     return {title: found}
@@ -93,6 +101,13 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     fences = _FENCE.findall(markdown)
     texts = [_LINK.sub(turned, text) for text in kept]
     return "".join(text + fence for text, fence in zip(texts, [*fences, ""], strict=True))
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Fail where a page would fetch something from another host."""
+    for path in sorted(Path(config.site_dir).rglob("*.html")):
+        if found := _FETCHED.search(path.read_text(encoding="utf-8")):
+            raise PluginError(f"{path.name} fetches {found[1]}, expected nothing from elsewhere")
 
 
 def _place(src_uri: str) -> str:

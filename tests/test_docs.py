@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from docs import reference
+from docs import doors
 
 from earful import errors
 from earful.errors import EarfulError, help_link
@@ -70,10 +70,10 @@ def test_every_error_names_a_section_that_is_there() -> None:
 
 
 def test_every_name_of_every_door_is_in_the_reference() -> None:
-    shown = reference.pages()
+    shown = doors.pages()
     for name, stub in rooms().items():
         if names := offered(stub):
-            page = reference.TARGET / f"{name}.md"
+            page = doors.TARGET / f"{name}.md"
             assert page.read_text(encoding="utf-8") == shown[page]
             assert {f"::: {name}.{offer}" for offer in names} <= set(shown[page].splitlines())
 

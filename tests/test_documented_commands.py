@@ -21,7 +21,11 @@ from tests.support.reader_folder import INDEXES, SCAN, build_results, write_read
 
 Run = Callable[..., tuple[int, str, str]]
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-PAGES = sorted(page for page in DOCS.rglob("*.md") if blocks_of(page))
+PAGES = sorted(
+    page
+    for page in DOCS.rglob("*.md")
+    if blocks_of(page) and ".preface" not in page.name  # which are parts of others
+)
 INSTALLS = "pip"
 """A program whose commands change the environment, and are not run."""
 
