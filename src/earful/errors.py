@@ -10,6 +10,7 @@
     │   ├── IndexMismatchError   an index and an embedder do not belong together
     │   └── IndexBusyError       another process is writing the index
     ├── SharingError             an index cannot be pushed, pulled or trusted
+    ├── StoreError               an object store cannot be used, or an address in one is wrong
     ├── ScanError                a scan's folder or kept steps are damaged, foreign or in use
     │   └── ScanMismatchError    a scan's folder or kept steps do not fit what is asked
     ├── LabelError               a label cannot be kept or taken back, or a journal is damaged
@@ -103,6 +104,12 @@ class SharingError(EarfulError):
     """An index cannot be pushed to a hub, pulled from one, or trusted when it comes."""
 
     anchor: ClassVar[str] = "sharing"
+
+
+class StoreError(EarfulError):
+    """An object store cannot be reached, refuses, or cannot be trusted, or an address is wrong."""
+
+    anchor: ClassVar[str] = "store"
 
 
 class ScanError(EarfulError):
