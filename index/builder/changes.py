@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from earful.index.corpus import Corpus, Rejection
 from earful.index.intake import stored_stretches
 from earful.index.storage import IndexFolder
+from earful.object_stores import is_address, shown_path
 from earful.wording import printable
 
 if TYPE_CHECKING:
@@ -68,12 +69,17 @@ def earlier_rejections(index: IndexFolder, corpus: Corpus) -> list[Rejection]:
         index: The index, with the rows of the build.
         corpus: What was built.
     """
-    source, root = (printable(str(path)) for path in (corpus.source.resolve(), corpus.root))
+    path, root = corpus.source.resolve(), printable(shown_path(corpus.root))
+    sources = {printable(str(path)), printable(shown_path(path))}
+    ours = tuple(f"{source}{mark}" for source in sources for mark in "/:")
     kept = [
         rejection
         for rejection in index.rejections()
-        if not (rejection.where + "/").startswith((f"{source}/", f"{source}:"))
-        and os.path.lexists(re.sub(r":(row )?\d+$", "", rejection.where))
+        if not (rejection.where + "/").startswith(ours)
+        and (
+            is_address(rejection.where)  # who knows without asking its store
+            or os.path.lexists(re.sub(r":(row )?\d+$", "", rejection.where))
+        )
     ]
     if any(rejection.root for rejection in kept):
         indexed = stored_stretches(index)

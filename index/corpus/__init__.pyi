@@ -11,6 +11,7 @@ from .exemplar import (
 )
 from .fields import FieldReader, is_of_kaleidoscope, path_of_kaleidoscope
 from .folders import AUDIO, audio_files
+from .in_stores import source_path
 from .limits import MAX_NAME, exemplar_fault, name_fault, text_fault
 from .recorders import GroupBy, RecordingsTable, read_recordings_table
 from .stretches import OncePerSelection, TimesBeyond
@@ -91,6 +92,7 @@ __all__ = [
     "read_rows",
     "recording_stem",
     "single_recording",
+    "source_path",
     "stretch_fields",
     "survey_corpus",
     "table_kind",

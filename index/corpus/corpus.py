@@ -38,6 +38,7 @@ from earful.index.corpus.folders import (
     require_inside,
     tables_near,
 )
+from earful.index.corpus.in_stores import root_of_table, root_path, source_path
 from earful.index.corpus.limits import exemplar_fault
 from earful.index.corpus.recorders import GroupBy, Grouping
 from earful.index.corpus.stretches import (
@@ -52,6 +53,7 @@ from earful.index.corpus.tracks import (
     annotation_format,
     find_tracks,
 )
+from earful.object_stores import shown_path
 from earful.values import repr_of
 from earful.wording import as_argument, counted, listed, quoted
 
@@ -293,7 +295,7 @@ class Corpus:
                 exemplar=Exemplar(
                     id=to_nfc(str(relative)), audio=relative, labels=(to_nfc(relative.parts[0]),)
                 ),
-                where=str(path),
+                where=shown_path(path),
                 fault=fault,
             )
         if not found:
@@ -364,7 +366,8 @@ def open_corpus(
         CorpusError: There is nothing there that could be a corpus, or the separator is empty or
             the pattern is none. Mistakes inside it are raised when the corpus is read.
     """
-    path = Path(source)
+    path = source_path(source)
+    root = None if root is None else root_path(root)
     columns = dict(columns or {})
     if not label_separator:
         raise CorpusError("label separator '': expected at least one character")
@@ -381,7 +384,7 @@ def open_corpus(
         allow_outside=allow_outside,
     )
     if os.path.isdir(path):
-        folder = real_path(path if root is None else Path(root))
+        folder = real_path(path if root is None else root)
         tables = metadata_tables(real_path(path))
         tracks = None if tables else find_tracks(folder, columns, follow_links=allow_outside)
         if tracks and tracks.is_used:
@@ -392,7 +395,7 @@ def open_corpus(
         kind = table_kind(tables[0][0]) or "folder" if tables else "folder"
         return opened(root=folder, kind=kind, tables=tables, tracks=tracks)
     if not os.path.exists(path):
-        raise CorpusError(f"{path}: there is no such file or folder; expected a corpus")
+        raise CorpusError(f"{shown_path(path)}: there is no such file or folder; expected a corpus")
     table = table_kind(path)
     if table is None and annotation_format(path, columns):
         table = content_kind(path)
@@ -402,7 +405,8 @@ def open_corpus(
             f"{path}: is neither a folder nor a .csv, .tsv, .jsonl, .json or .parquet table, nor a "
             ".txt with a selection table or a label track, nor a TextGrid"
         )
-    base = real_path(path).parent if root is None else real_path(Path(root))
+    own = real_path(path).parent
+    base = root_of_table(path, own, known, columns) if root is None else real_path(root)
     return opened(root=base, kind=table, tables=((real_path(path), base, ""),))
 
 
@@ -431,7 +435,7 @@ def single_recording(
         CorpusError: A label is empty, occurs twice or is in both, or the segment ends before it
             begins.
     """
-    path = Path(audio)
+    path = source_path(audio)
     name = PurePosixPath(path.name)
     exemplar = Exemplar(
         id=id or default_id(name, start_s, end_s),

@@ -15,6 +15,7 @@ from earful.index.corpus.fields import FieldReader, is_of_kaleidoscope, path_of_
 from earful.index.corpus.folders import require_inside
 from earful.index.corpus.limits import MAX_PATH
 from earful.index.corpus.tables import NestedCell, Record, as_text
+from earful.object_stores import location_at, stored_path
 from earful.system import relative_path
 from earful.wording import listed, quoted
 
@@ -167,12 +168,20 @@ class ExemplarReader(FieldReader):
                 f"{where}: audio {quoted(text)} is a path of {len(text)} characters; expected at "
                 f"most {MAX_PATH}"
             )
-        if _URL.match(text):
-            raise CorpusError(f"{where}: audio {quoted(text)} is a URL; expected a local file")
+        stored = location_at(text)
+        if stored is None and _URL.match(text):
+            raise CorpusError(
+                f"{where}: audio {quoted(text)} is a URL; expected a file, or an object of a store "
+                "such as s3://bucket/a.wav"
+            )
         if "\0" in text or not _can_be_file_name(text):
             raise CorpusError(f"{where}: audio {quoted(text)} cannot be the path of a file")
-        text, fault = self._moved.find(text, folder, where, by_tail=by_tail)
-        path = Path(os.path.normpath(folder / text))
+        fault = ""
+        if stored is not None:
+            path = stored_path(stored)
+        else:
+            text, fault = self._moved.find(text, folder, where, by_tail=by_tail)
+            path = Path(os.path.normpath(folder / text))
         fault = fault or require_inside(path, self._root, where, allow_outside=self._allow_outside)
         if not path.is_relative_to(self._root):
             return PurePosixPath(relative_path(path, self._root)), fault

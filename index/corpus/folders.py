@@ -13,6 +13,7 @@ from typing import NoReturn
 from earful.errors import CorpusError
 from earful.index.corpus.exemplar import to_nfc
 from earful.index.corpus.tables import CLIP_COLUMNS, is_text_table, open_table, table_kind
+from earful.object_stores import location_at, object_exists, object_head
 from earful.wording import as_argument, quoted
 
 METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "metadata.parquet")
@@ -105,8 +106,11 @@ def _begins_like_audio(path: Path) -> bool:
     try:
         if not path.is_file():
             return True  # such as a pipe, or a link to nowhere: the decoder says what it is
-        with open(path, "rb") as file:
-            head = file.read(_HEAD_BYTES)
+        if (stored := location_at(path)) is not None:
+            head = object_head(stored)
+        else:
+            with open(path, "rb") as file:
+                head = file.read(_HEAD_BYTES)
     except OSError:
         return True
     is_mpeg = len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0
@@ -173,7 +177,9 @@ class FirstFiles:
         """
         if self._is_one_there or str(audio) in self._absent:
             return
-        self._is_one_there = os.path.lexists(self._root / audio)
+        path = self._root / audio
+        stored = location_at(path)
+        self._is_one_there = os.path.lexists(path) if stored is None else object_exists(stored)
         self._absent[str(audio)] = None
         if len(self._absent) >= _MOST_ABSENT:
             self.require_one()

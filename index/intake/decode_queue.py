@@ -33,6 +33,7 @@ from earful.model.audio import (
     load_isolated,
     probe_isolated,
 )
+from earful.object_stores import shown_path
 from earful.wording import printable
 
 _T = TypeVar("_T")
@@ -218,7 +219,7 @@ def reject_row(home: RowHome, number: int, row: CorpusRow, error: str) -> Reject
         error: What was found and what was expected.
     """
     # A recording added by itself is named by a path that may be relative to any folder.
-    where = str(home.path(row.exemplar)) if home.kind == "file" else row.where
+    where = shown_path(home.path(row.exemplar)) if home.kind == "file" else row.where
     stretch = default_id(row.exemplar.audio, row.exemplar.start_s, row.exemplar.end_s)
     return Rejected(
         number=number,
@@ -227,7 +228,7 @@ def reject_row(home: RowHome, number: int, row: CorpusRow, error: str) -> Reject
             audio=printable(str(row.exemplar.audio)),
             where=printable(where),
             error=error,
-            root=printable(str(home.root)),
+            root=printable(shown_path(home.root)),
             stretch=printable(stretch),
         ),
     )

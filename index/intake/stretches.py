@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from earful.index.corpus import default_id
 from earful.index.storage import IndexFolder
+from earful.object_stores import shown_path
 from earful.wording import printable
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _STRETCH = ("root", "audio", "start_s", "end_s")
 
 def stored_stretches(index: IndexFolder) -> set[tuple[str, str]]:
     """Return root and stretch of each row of an index, as rejections name them."""
-    roots = [printable(str(root)) for root in index.roots()]
+    roots = [printable(shown_path(root)) for root in index.roots()]
 
     def take(batches: Iterator[pa.RecordBatch]) -> set[tuple[str, str]]:
         return {

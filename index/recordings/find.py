@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from earful.errors import CorpusError
+from earful.index.corpus import source_path
+from earful.object_stores import is_address
 from earful.values import short_repr
 from earful.wording import quoted
 
@@ -55,7 +57,7 @@ def find_recordings(
         CorpusError: A path does not exist, a folder cannot be read, or there is no recording.
     """
     found: dict[str, FoundRecording] = {}
-    given = [str(os.fspath(path)) for path in paths]
+    given = [str(source_path(path) if is_address(path) else path) for path in paths]
     for path in given:
         if not os.path.lexists(path):
             raise CorpusError(

@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from earful.errors import IndexFolderError, IndexMismatchError, ModelError
 from earful.files import write_atomically
 from earful.model import Fingerprint
+from earful.object_stores import is_address, location_at, parse_location, stored_path
 from earful.plain import plain_fields
 from earful.read_only import ReadOnlyDict
 from earful.system import relative_path
@@ -61,7 +62,8 @@ class Root:
     """A corpus root, as seen when the index was written.
 
     Attributes:
-        absolute: Resolved path; empty where the audio came with a shared index, or did not come.
+        absolute: Resolved path, or its address in an object store; empty where the audio came with a
+            shared index, or did not come.
         relative: The same from the index folder; still right after index and corpus have been
             moved together.
     """
@@ -78,11 +80,15 @@ class Root:
             root: The resolved folder.
             came: Whether its recordings came; those of a pulled index may have stayed elsewhere.
         """
+        if (stored := location_at(root)) is not None:
+            return cls(absolute=str(stored), relative=str(stored))
         relative = relative_path(root, os.path.realpath(index))
         return cls(absolute=str(root) if came else "", relative=relative)
 
     def resolve(self, index: Path) -> Path:
         """Return where the corpus lies now, as seen from an index folder."""
+        if is_address(self.absolute):
+            return stored_path(parse_location(self.absolute))
         beside = Path(os.path.normpath(os.path.join(os.path.realpath(index), self.relative)))
         return beside if beside.is_dir() or not self.absolute else Path(self.absolute)
 

@@ -20,7 +20,7 @@ from earful.errors import AudioError
 from earful.model.audio.levels import Levels, levels_of, unfilled_note
 from earful.model.audio.limits import AudioLimits
 from earful.model.audio.segment import Channels, count_frames, open_within, read_segment
-from earful.model.audio.source import AudioSource, open_source
+from earful.model.audio.source import AudioSource, open_source, stored_sha256
 from earful.wording import printable
 
 # 24 bits in the lower part of 32: float32 holds such numbers exactly.
@@ -256,6 +256,8 @@ def file_sha256(path: str | os.PathLike[str], *, limits: AudioLimits = AudioLimi
     Raises:
         AudioError: It is not a readable regular file, or too large.
     """
+    if known := stored_sha256(path, max_bytes=limits.max_file_bytes):
+        return known
     digest = hashlib.sha256()
     n_left = limits.max_file_bytes
     with open_source(path, max_bytes=n_left) as opened:

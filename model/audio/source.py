@@ -11,6 +11,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from earful.errors import AudioError
+from earful.object_stores import (
+    Location,
+    MissingObjectError,
+    ObjectTooLargeError,
+    is_address,
+    local_copy,
+    location_at,
+    object_sha256,
+    shown_path,
+)
 from earful.system import open_descriptor
 from earful.wording import printable
 
@@ -42,7 +52,8 @@ def open_source(source: AudioSource, *, max_bytes: int) -> Iterator[OpenSource]:
     because libsndfile refuses names over about 1 kB.
 
     Args:
-        source: A path, or the bytes of a whole audio file.
+        source: A path, an address such as ``s3://bucket/a.wav``, or the bytes of a whole audio
+            file.
         max_bytes: Largest file accepted.
 
     Yields:
@@ -51,13 +62,14 @@ def open_source(source: AudioSource, *, max_bytes: int) -> Iterator[OpenSource]:
     Raises:
         AudioError: The file does not exist, is not a regular file, is too large, or cannot
             be read, even if only half-way through.
+        StoreError: Its store cannot be asked.
     """
     if isinstance(source, bytes):
         _require_size(len(source), "<bytes>", max_bytes)
         yield OpenSource(file=io.BytesIO(source), name="<bytes>", size_bytes=len(source))
         return
-    path = os.fspath(source)
-    name = printable(path)
+    name = name_of_source(source)
+    path = fetched(source, max_bytes=max_bytes)
     try:
         _require_regular(os.stat(path), name)
         descriptor = open_descriptor(path, os.O_RDONLY, wait=False)
@@ -78,6 +90,56 @@ def open_source(source: AudioSource, *, max_bytes: int) -> Iterator[OpenSource]:
                 f"{name}: cannot be read ({error.strerror}), expected a readable file; fetch it "
                 "again"
             ) from error
+
+
+def name_of_source(path: str | os.PathLike[str]) -> str:
+    """Return the name of a recording for messages: its path, or its address."""
+    return printable(shown_path(path))
+
+
+def fetched(path: str | os.PathLike[str], *, max_bytes: int) -> str:
+    """Return the path of a recording's bytes: of one in an object store its copy here.
+
+    Args:
+        path: A path or an address.
+        max_bytes: Largest object that is fetched.
+
+    Raises:
+        AudioError: There is no such object, or it is too large.
+        StoreError: The store cannot be asked.
+    """
+    location = location_at(path)
+    if location is None:
+        return os.fspath(path)
+    with _told(location, max_bytes):
+        return str(local_copy(location, max_bytes=max_bytes))
+
+
+def stored_sha256(path: str | os.PathLike[str], *, max_bytes: int) -> str:
+    """Return the digest of a recording in an object store; ``""`` for a file of this machine.
+
+    Raises:
+        AudioError: There is no such object, or it is too large.
+        StoreError: The store cannot be asked.
+    """
+    location = location_at(path)
+    if location is None:
+        return ""
+    with _told(location, max_bytes):
+        return object_sha256(location, max_bytes=max_bytes)
+
+
+@contextmanager
+def _told(location: Location, max_bytes: int) -> Iterator[None]:
+    """Turn what is wrong with one object into an error of a recording."""
+    name = printable(str(location))
+    try:
+        yield
+    except MissingObjectError as error:
+        raise AudioError(f"{name}: no such object; check the address") from error
+    except ObjectTooLargeError as error:
+        _require_size(error.size_bytes, name, max_bytes)
+        raise
 
 
 def _require_regular(found: os.stat_result, name: str) -> None:
@@ -106,8 +168,8 @@ def _open_failure(path: str, error: OSError) -> str:
         target = printable(os.readlink(path))
         return f"is a link to {target}, which does not exist; restore that file or fix the link"
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        if "://" in path:
-            return "is an address, expected a local file; download it and pass the path"
+        if is_address(path):
+            return "is an address, expected a file or s3://BUCKET/KEY; download it, pass the path"
         folder = os.path.dirname(os.path.abspath(path))
         gone = "" if os.path.isdir(folder) else ", which does not exist"
         is_foreign = os.sep == "/" and "\\" in path

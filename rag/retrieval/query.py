@@ -27,6 +27,7 @@ from earful.model.audio import (
     load_isolated,
     resample,
 )
+from earful.object_stores import location_at, shown_path, stored_path
 from earful.rag.retrieval.candidates import Exclusions
 from earful.rag.task import Answerer
 from earful.system import n_processors
@@ -371,7 +372,7 @@ def _query(
     is_clip = isinstance(audio, Clip)
     source = audio.source if isinstance(audio, Clip) else os.fspath(audio)
     return Query(
-        name=source or "clip",
+        name=shown_path(source) if source else "clip",
         vector=vector,
         reference=ClipRef(
             audio=audio if isinstance(audio, Clip) else Path(audio),
@@ -386,4 +387,6 @@ def _query(
 
 
 def _paths(source: str) -> frozenset[str]:
+    if (stored := location_at(source)) is not None:
+        return frozenset({str(stored_path(stored))})
     return frozenset({os.path.abspath(source), os.path.realpath(source)} if source else ())

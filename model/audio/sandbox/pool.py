@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from earful.errors import AudioError, MissingExtraError
-from earful.model.audio.limits import AudioLimits
+from earful.model.audio.limits import ANY_LENGTH, AudioLimits
 from earful.model.audio.sandbox.connections import Message
 from earful.model.audio.sandbox.worker import (
     ProcessLimits,
@@ -21,6 +21,7 @@ from earful.model.audio.sandbox.worker import (
     WorkerLostError,
     WorkerTooBigError,
 )
+from earful.model.audio.source import fetched, name_of_source
 from earful.wording import printable
 
 _log = logging.getLogger("earful.model.audio.sandbox")
@@ -54,14 +55,15 @@ class WorkerPool:
         options: dict[str, Any],
     ) -> Message:
         """Decode or probe one file in a worker; raise an answer that is an error."""
-        message = _message(do, path, limits, options)
+        local = fetched(path, max_bytes=limits.max_file_bytes)
+        message = _message(do, local, limits, options)
         with self._told_of(path):
             try:
                 answered = self._try(message, fresh=False)
             except WorkerCrashedError:
                 # Retry: only a worker that has read no other file shows that it was this one.
                 answered = self._try(message, fresh=True)
-        self._require_success(path, answered[0])
+        self._require_success(path, local, answered[0])
         return answered
 
     def stream(
@@ -71,7 +73,8 @@ class WorkerPool:
 
         The worker is ended where the caller takes no more before the last answer.
         """
-        message = _message("stream", path, limits, options)
+        local = fetched(path, max_bytes=ANY_LENGTH.max_file_bytes)
+        message = _message("stream", local, limits, options)
         n_given = 0
         for fresh in (False, True):
             try:
@@ -87,7 +90,7 @@ class WorkerPool:
                         if "end" in answered[0]:
                             return
                         answered = worker.request(_NEXT)
-                self._require_success(path, answered[0])
+                self._require_success(path, local, answered[0])
             except WorkerCrashedError:
                 continue
 
@@ -144,7 +147,7 @@ class WorkerPool:
         except WorkerLostError as lost:
             if isinstance(lost, WorkerCrashedError) and not crash:
                 raise
-            name = printable(os.fspath(path))
+            name = name_of_source(path)
             if isinstance(lost, WorkerTooBigError):
                 raise self._too_much(name) from lost
             _log.info("%s: its decoding process %s; the next file gets another", name, lost)
@@ -153,9 +156,14 @@ class WorkerPool:
                 "export it again"
             ) from lost
 
-    def _require_success(self, path: str | os.PathLike[str], answer: dict[str, Any]) -> None:
+    def _require_success(
+        self, path: str | os.PathLike[str], local: str, answer: dict[str, Any]
+    ) -> None:
         if "error" in answer:
-            raise self._error(printable(os.fspath(path)), answer)
+            # The worker knows an object of a store by its copy here.
+            name = name_of_source(path)
+            text = answer["text"].replace(printable(local), name)
+            raise self._error(name, answer | {"text": text})
 
     def _error(self, name: str, answer: dict[str, Any]) -> Exception:
         if answer["error"] in _ERRORS:

@@ -22,6 +22,7 @@ from earful.model.audio.sandbox.connections import (
 from earful.system import TOO_LONG_STATUS, TOO_MUCH_STATUS, can_share_files
 
 _START_S: Final = 60.0
+_OF_STORES: Final = ("AWS_", "GOOGLE_", "AZURE_")
 # A crash in Windows: the exit status is the exception's code, such as 0xC0000005.
 _LEAST_EXCEPTION: Final = 0xC0000000
 
@@ -140,7 +141,7 @@ class Worker:
             stdin=stdin,
             stdout=subprocess.DEVNULL if pass_fds else subprocess.PIPE,
             pass_fds=pass_fds,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            env=_environment(),
             # Ctrl-C is for the process that owns the terminal, or the console.
             start_new_session=True,
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
@@ -169,3 +170,9 @@ class Worker:
         if status >= _LEAST_EXCEPTION:
             return WorkerCrashedError(f"crashed (0x{status:08X})")
         return WorkerCrashedError(f"ended with exit status {status}")
+
+
+def _environment() -> dict[str, str]:
+    """Return a worker's variables: a decoder of strangers' files gets no credentials."""
+    own = {name: text for name, text in os.environ.items() if not name.startswith(_OF_STORES)}
+    return {**own, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
