@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from earful.html import notebook_html
 from earful.index.cache import FeatureCacheFolder
 from earful.index.corpus import Rejection
+from earful.index.remote import name_of, refresh_mirror
 from earful.index.search import (
     Approximate,
     DiskSearch,
@@ -63,7 +64,7 @@ class Index:
     >>> folder.cleanup()
 
     Attributes:
-        path: The folder.
+        path: The folder; of an index in an object store its copy on this machine.
     """
 
     def __init__(self, folder: IndexFolder) -> None:
@@ -77,11 +78,11 @@ class Index:
 
     def __repr__(self) -> str:
         n = self._folder.header.n
-        return f"Index({quoted(str(self.path))}: {n} rows by {self.fingerprint.name!r})"
+        return f"Index({quoted(name_of(self.path))}: {n} rows by {self.fingerprint.name!r})"
 
     def __reduce__(self) -> tuple[Callable[[str], Index], tuple[str]]:
-        """Pickle the path: another process opens the index itself."""
-        return Index.open, (str(self.path.absolute()),)
+        """Pickle the path or address: another process opens the index itself."""
+        return Index.open, (name_of(self.path.absolute()),)
 
     def __len__(self) -> int:
         return len(self._folder.table)
@@ -97,7 +98,7 @@ class Index:
         """Make an empty index; one that a kill left half made is made anew.
 
         Args:
-            path: The folder.
+            path: The folder, or an address such as ``s3://bucket/sounds.index``.
             fingerprint: The embedder that makes the vectors.
             n_classes: How many class scores each row has, as of a ``ClassScorer``; 0 for none.
 
@@ -110,10 +111,11 @@ class Index:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
-        """Open an index.
+        """Open an index, by its folder or an address such as ``s3://bucket/sounds.index``.
 
         Raises:
             IndexFolderError: It is missing, damaged, half made, or of a newer format.
+            StoreError: The store of the address cannot be used.
         """
         return cls(IndexFolder.open(path))
 
@@ -124,7 +126,7 @@ class Index:
         """Open an index made by the same embedder, or make an empty one.
 
         Args:
-            path: The folder.
+            path: The folder, or an address such as ``s3://bucket/sounds.index``.
             fingerprint: The embedder that makes the vectors.
             n_classes: How many class scores each row of a new index has; one that there is
                 goes on as it was begun.
@@ -322,6 +324,7 @@ class Index:
 
     def refresh(self) -> None:
         """Read what other processes have written since this index was opened."""
+        refresh_mirror(self.path)
         self._folder.refresh()
         self._drop_stale()
 

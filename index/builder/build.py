@@ -31,6 +31,7 @@ from earful.index.intake import (
     require_class_scores,
     system_memory_for_arrow,
 )
+from earful.index.remote import local_folder
 from earful.index.search import read_vector_set
 from earful.index.storage import (
     HEADER_NAME,
@@ -75,7 +76,7 @@ def build_index(
 
     Args:
         corpus: A folder or a table as ``open_corpus`` takes it, or an open corpus.
-        index: The index folder.
+        index: The index folder, or an address such as ``s3://bucket/sounds.index``.
         embedder: An embedder, or a name that ``embedder_for`` loads.
         options: How the build works; they do not change the rows.
         shard: Build only this part of the corpus, into an index of its own that
@@ -129,8 +130,9 @@ def embedder_for(
         IndexFolderError: The index is damaged.
         ModelError: The embedder cannot be loaded.
     """
-    if dtype == "auto" and (Path(index) / HEADER_NAME).is_file():
-        stored = read_header(Path(index)).fingerprint
+    folder = local_folder(index)
+    if dtype == "auto" and (folder / HEADER_NAME).is_file():
+        stored = read_header(folder).fingerprint
         if stored.name in (name, str(Path(name).resolve())):
             dtype = stored.dtype
     return load_embedder(name, revision=revision, device=device, dtype=dtype)

@@ -37,6 +37,7 @@ from earful.index.distributed.merge_checks import (
 )
 from earful.index.intake import stored_stretches, system_memory_for_arrow
 from earful.index.labels import JOURNAL_FILE
+from earful.index.remote import local_folder
 from earful.index.search import read_vector_set
 from earful.index.storage import (
     HEADER_NAME,
@@ -112,7 +113,7 @@ def merge_indexes(
     by the same embedder, such as those of two sites. Nobody may write a part meanwhile.
 
     Args:
-        parts: Their folders; at least one.
+        parts: Their folders, or addresses in object stores; at least one.
         into: The merged index.
         partial: Accept that shards are missing; the report names them.
         prefix: Put the name of each part's folder before the ids and groups of its rows, as
@@ -130,7 +131,7 @@ def merge_indexes(
         IndexBusyError: Another process is writing one of them.
     """
     began = time.monotonic()
-    target_path = Path(into)
+    target_path = local_folder(into)
     opened = [Part.open(path) for path in parts]
     with ExitStack() as held, system_memory_for_arrow():
         require_parts(opened, target_path)

@@ -21,6 +21,7 @@ from earful.index.builder import BuildOptions, BuildProgress, build_index
 from earful.index.corpus import Corpus, CorpusRow, Exemplar, open_corpus
 from earful.index.maintenance.salvage import salvage_rows
 from earful.index.maintenance.verify import row_faults
+from earful.index.remote import local_folder
 from earful.index.search import Approximate
 from earful.index.storage import (
     APPROXIMATE_NAME,
@@ -100,7 +101,7 @@ def repair_index(
     the corpus has moved, the index is pointed to its new folder.
 
     Args:
-        index: The index folder.
+        index: The index folder, or an address.
         corpus: What the index was built from: a folder or a table as ``open_corpus`` takes it.
             Needed when ``index.json`` or the whole table is lost.
         embedder: Makes the vectors; default: the one that the index names.
@@ -116,7 +117,7 @@ def repair_index(
         IndexBusyError: Another process is writing.
         ModelError: The embedder cannot be loaded; what was kept stays.
     """
-    folder = Path(index).absolute()
+    folder = local_folder(index).absolute()
     opened = open_corpus(corpus) if isinstance(corpus, str | os.PathLike) else corpus
     with warnings.catch_warnings():
         # The lost version that open warns about is why the user repairs.

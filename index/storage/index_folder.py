@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from earful.errors import CorpusError, IndexFolderError
 from earful.index.corpus import Rejection
+from earful.index.remote import local_folder
 from earful.index.storage.header import (
     HEADER_NAME,
     NOT_LABELS,
@@ -54,6 +55,7 @@ from earful.index.storage.schema import (
 )
 from earful.index.storage.table import Table, require_index, require_unused
 from earful.model import Fingerprint
+from earful.object_stores import shown_path
 from earful.read_only import ReadOnlyDict
 from earful.wording import as_argument, quoted
 
@@ -124,9 +126,10 @@ class IndexFolder:
         cls, path: str | os.PathLike[str], fingerprint: Fingerprint, *, n_classes: int = 0
     ) -> Self:
         """Open an index made by the same embedder, or make one, as ``Index.open_or_create``."""
-        if not os.path.lexists(_to_path(path) / HEADER_NAME):
-            return cls.create(path, fingerprint, n_classes=n_classes)
-        opened = cls.open(path)
+        folder = _to_path(path)
+        if not os.path.lexists(folder / HEADER_NAME):
+            return cls.create(folder, fingerprint, n_classes=n_classes)
+        opened = cls.open(folder)
         opened.require(fingerprint)
         return opened
 
@@ -154,7 +157,7 @@ class IndexFolder:
             labels=len(label_names(table)),
             created=self.header.created,
             updated=self.header.updated,
-            roots=tuple(map(str, self.roots())),
+            roots=tuple(map(shown_path, self.roots())),
             n_rejected=len(self.rejections()),
             n_classes=self.n_classes,
             not_labels=denied,
@@ -444,4 +447,4 @@ def _to_path(path: object) -> Path:
         raise TypeError(f"index folder: expected its path, got {quoted(path)}")
     if not os.fspath(path):
         raise ValueError("index folder: expected its path, got an empty one")
-    return Path(os.fsdecode(path))
+    return local_folder(path)

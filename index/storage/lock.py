@@ -1,7 +1,9 @@
 """The writer lock: one writer at a time, by a lock on a file in the index folder.
 
 The lock ends with its process, so nothing has to be cleaned up after a kill. On a network
-file system it holds between machines only where the system's locks do.
+file system it holds between machines only where the system's locks do. Where the folder is the
+copy of an index in an object store, the right to write that one is taken with it, and what was
+committed is published when it is given back (``earful.index.remote``).
 
 LanceDB's threads do not come along into a forked process. LanceDB 0.40 starts them anew there, and
 then hangs or crashes about one time in three (measured with a table that the parent had opened), so
@@ -19,9 +21,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import BuiltinFunctionType
+from typing import TYPE_CHECKING
 
 from earful.errors import IndexBusyError, IndexFolderError
 from earful.system import FileLock, after_fork_in_child
+
+if TYPE_CHECKING:
+    from earful.index.remote import RemoteWriter
 
 LOCK_NAME = ".lock"
 
@@ -34,6 +40,7 @@ class WriterLock:
         self._file = FileLock(self._path, keep=True, named=True)
         self._thread_lock = threading.RLock()
         self._depth = 0
+        self._remote: RemoteWriter | None = None
 
     @contextmanager
     def held(self) -> Iterator[bool]:
@@ -45,6 +52,7 @@ class WriterLock:
         Raises:
             IndexBusyError: Another process or thread holds it; the message names it.
             IndexFolderError: The lock file cannot be written.
+            StoreError: The folder is a copy of an index in a store, which cannot be used.
         """
         if not self._thread_lock.acquire(blocking=False):
             raise IndexBusyError(
@@ -58,16 +66,42 @@ class WriterLock:
                     yield False
                 finally:
                     self._depth -= 1
+                if self._depth == 1 and self._remote is not None:
+                    self._remote.publish_if_due()
                 return
-            self._lock_file()
+            self._take()
             self._depth = 1
             try:
                 yield True
+                if self._remote is not None:
+                    self._remote.finish()
+            except BaseException:
+                if self._remote is not None:
+                    self._remote.give_up()
+                raise
             finally:
-                self._depth = 0
+                self._depth, self._remote = 0, None
                 self._file.release()
         finally:
             self._thread_lock.release()
+
+    def _take(self) -> None:
+        """Lock the file and, of a copy of an index in a store, take the right to write that."""
+        from earful.index.remote import Mirror, RemoteWriter
+
+        mirror = Mirror.at(self._path.parent)
+        if mirror is None:
+            self._lock_file()
+            return
+        with mirror.held():
+            self._lock_file()
+            try:
+                remote = RemoteWriter(mirror)
+                remote.begin()
+            except BaseException:
+                self._file.release()
+                raise
+        self._remote = remote
 
     def _lock_file(self) -> None:
         try:

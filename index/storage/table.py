@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Self
 from earful.errors import IndexFolderError, ModelError
 from earful.files import temporary_name
 from earful.index.cache import Snapshot
+from earful.index.remote import name_of
 from earful.index.storage.checksums import CHECKSUMS_NAME, Checksums
 from earful.index.storage.header import HEADER_NAME, NOT_LABELS
 from earful.index.storage.lock import LOCK_NAME, use_lance_here
@@ -43,6 +44,7 @@ from earful.index.storage.versions import (
     state_of,
 )
 from earful.model import Fingerprint
+from earful.object_stores import is_address
 from earful.system import lock_marker
 from earful.wording import as_argument
 
@@ -402,6 +404,11 @@ def require_index(folder: Path, path: str | os.PathLike[str]) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise IndexFolderError(f"{folder}: is a file; expected the folder of an index")
+    if not folder.is_dir() and is_address(name := name_of(folder)):
+        raise IndexFolderError(
+            f"{name}: there is no such index; build one with `earful index build CORPUS --index "
+            f"{as_argument(name)}`"
+        )
     if not folder.is_dir():
         raise IndexFolderError(
             f"{folder}: there is no such folder; build an index with "

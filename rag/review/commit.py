@@ -126,9 +126,10 @@ def commit_labels(
         ModelError: The embedder cannot be loaded.
         ScanError: The scan cannot be read.
     """
+    from earful.index.remote import local_folder
     from earful.index.storage import IndexFolder
 
-    path = Path(index) if isinstance(index, str | os.PathLike) else index.path
+    path = local_folder(index) if isinstance(index, str | os.PathLike) else index.path
     source = _Source(reviewed, path)
     journal = source.journal
     state = journal.state()

@@ -1,0 +1,299 @@
+"""Fetching: the copy on this machine is brought in step with the store, file by file.
+
+Only files whose digests differ are fetched. They are staged and their digests checked before
+any of them is moved in, and those that tell of others come last.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, TypeVar
+
+from earful.errors import IndexFolderError, StoreError
+from earful.index.remote.manifest import (
+    MANIFEST_NAME,
+    MAX_BYTES,
+    Entry,
+    Manifest,
+    now,
+    time_of,
+)
+from earful.index.remote.mirror import Mirror, MirrorState
+from earful.model.runtime import sha256_of
+from earful.object_stores import MissingObjectError, ObjectStore
+from earful.system import FileLock, replace_file
+from earful.wording import as_argument
+
+_log = logging.getLogger(__name__)
+
+N_TRANSFERS: Final = 8
+_TRIES: Final = 3
+_LEFTOVERS_KEPT: Final = timedelta(hours=1)
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchReport:
+    """What bringing a copy in step took.
+
+    Attributes:
+        n_files: Files that were fetched.
+        size_bytes: Their size together.
+        is_there: Whether the store holds an index at that address.
+        n_unpublished: Files of this copy that the store lacks, as after a kill; who writes next
+            publishes them.
+        set_aside: Where the copy went that held such files, while somebody else changed the
+            index; ``None`` mostly.
+    """
+
+    n_files: int = 0
+    size_bytes: int = 0
+    is_there: bool = True
+    n_unpublished: int = 0
+    set_aside: Path | None = None
+
+
+def fetch(mirror: Mirror, store: ObjectStore, *, may_set_aside: bool = True) -> FetchReport:
+    """Bring a mirror in step with its store.
+
+    Where another process of this machine writes the mirror, it is left as it is: that one has
+    the right to write, so nobody else has changed the index.
+
+    Args:
+        mirror: The copy.
+        store: The index's address.
+        may_set_aside: Whether a copy with files of its own may be moved away where the index was
+            changed by others meanwhile.
+
+    Raises:
+        IndexFolderError: It may not, and would have to be; or there is no room.
+        StoreError: The store cannot be asked, or what it holds is damaged.
+    """
+    with mirror.held(), _no_writer(mirror.folder) as is_free:
+        if not is_free:
+            return FetchReport()
+        return fetch_held(mirror, store, may_set_aside=may_set_aside)
+
+
+def fetch_held(mirror: Mirror, store: ObjectStore, *, may_set_aside: bool) -> FetchReport:
+    """Do what ``fetch`` does, for who holds the lock of the mirror's folder."""
+    try:
+        return _Fetch(mirror, store).run(may_set_aside=may_set_aside)
+    except OSError as error:
+        raise IndexFolderError(
+            f"{store.location}: cannot be copied to {mirror.folder} ({error.strerror or error}); "
+            "free some space, or name another folder by the variable EARFUL_CACHE"
+        ) from error
+
+
+class _Fetch:
+    """One run."""
+
+    def __init__(self, mirror: Mirror, store: ObjectStore) -> None:
+        self._mirror, self._store = mirror, store
+        self._state = mirror.state()
+
+    def run(self, *, may_set_aside: bool) -> FetchReport:
+        state = self._state
+        # Somebody emptied the cache: what is not there was not removed from the index.
+        is_lost = state.etag != "" and not (self._mirror.folder / "index.json").is_file()
+        known = "" if state.is_applying or is_lost else state.etag
+        try:
+            found = self._store.read(MANIFEST_NAME, max_bytes=MAX_BYTES, unless=known)
+        except MissingObjectError:
+            return self._missing()
+        local, scanned = self._mirror.scan(state)
+        own = {name for name, entry in local.items() if state.files.get(name) != entry}
+        own |= state.files.keys() - local.keys()
+        if found is None:
+            if scanned != state:
+                self._mirror.write_state(scanned)
+            return FetchReport(n_unpublished=len(own))
+        state = scanned
+        data, etag = found
+        manifest = Manifest.from_bytes(data, str(self._store.location))
+        aside = None
+        is_whole = not (state.is_applying or is_lost)
+        if own and is_whole and not _holds(local, manifest):
+            aside = self._put_aside(may_set_aside=may_set_aside)
+            local, state = {}, MirrorState(id=state.id)
+        wanted = {name: e for name, e in manifest.files.items() if local.get(name) != e}
+        size = sum(entry.size_bytes for entry in wanted.values())
+        self._require_space(size)
+        with self._mirror.staging() as staging:
+            self._stage(wanted, staging)
+            self._apply(manifest, wanted, staging, local, state, etag)
+        _log.info(
+            "fetched %d files, %d bytes, of %s",
+            len(wanted),
+            size,
+            self._store.location,
+            extra={"n_files": len(wanted), "size_bytes": size},
+        )
+        return FetchReport(n_files=len(wanted), size_bytes=size, set_aside=aside)
+
+    def _missing(self) -> FetchReport:
+        """Tell of a store without such an index; a copy that was never published may stay."""
+        if self._state.etag:
+            raise IndexFolderError(
+                f"{self._store.location}: holds no index any more (it has no {MANIFEST_NAME}); "
+                f"the copy of {self._state.fetched} is {self._mirror.folder}"
+            )
+        return FetchReport(is_there=False)
+
+    def _put_aside(self, *, may_set_aside: bool) -> Path:
+        if not may_set_aside:
+            raise IndexFolderError(
+                f"{self._store.location}: was changed by others, and its copy here holds changes "
+                "that were never published; run the command again, which keeps them apart"
+            )
+        aside = self._mirror.set_aside()
+        _log.warning(
+            "%s was changed by others, and its copy here held changes that were never published: "
+            "they are in %s",
+            self._store.location,
+            aside,
+        )
+        return aside
+
+    def _require_space(self, size: int) -> None:
+        free = shutil.disk_usage(self._mirror.folder.parent).free
+        if free < size:
+            raise IndexFolderError(
+                f"{self._store.location}: {size:,} bytes are to be fetched and the disk of "
+                f"{self._mirror.folder} has {free:,} free; free some space, or name another "
+                "folder by the variable EARFUL_CACHE"
+            )
+
+    def _stage(self, wanted: Mapping[str, Entry], staging: Path) -> None:
+        distinct = {entry.sha256: entry for entry in wanted.values()}
+
+        def stage(entry: Entry) -> None:
+            target = staging / entry.sha256
+            if target.is_file() and sha256_of(target) == entry.sha256:
+                return  # of a run that was cut short
+            found = self._store.download(entry.object_name, target, size_bytes=entry.size_bytes)
+            if found != entry.sha256:
+                target.unlink()
+                raise StoreError(
+                    f"{self._store.location.below(entry.object_name)}: has the digest {found}, "
+                    "expected that of its name; the object is damaged: restore it, or publish the "
+                    "index again from a whole copy"
+                )
+
+        together(stage, distinct.values())
+
+    def _apply(
+        self,
+        manifest: Manifest,
+        wanted: Mapping[str, Entry],
+        staging: Path,
+        local: Mapping[str, Entry],
+        state: MirrorState,
+        etag: str,
+    ) -> None:
+        folder, mirror = self._mirror.folder, self._mirror
+        folder.mkdir(parents=True, exist_ok=True)
+        # A kill from here on leaves no state; the next run sees by this that nothing is its own.
+        mirror.write_state(replace(state, is_applying=True))
+        left = {name: staging / entry.sha256 for name, entry in wanted.items()}
+        uses = [entry.sha256 for entry in wanted.values()]
+        for name in sorted(left, key=_turn):
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if uses.count(wanted[name].sha256) > 1:
+                shutil.copyfile(left[name], partial := target.with_name(f".{target.name}.part"))
+                replace_file(partial, target)
+            else:
+                replace_file(left[name], target)
+        gone = local.keys() - manifest.files.keys()
+        leftovers = {n: s for n, s in state.leftovers.items() if n not in manifest.files}
+        for name in gone:
+            # An earlier version must not be taken for the newest; its rows may still be read.
+            if name.startswith("table/") and "/_versions/" not in name:
+                leftovers[name] = now()
+            else:
+                (folder / name).unlink(missing_ok=True)
+        leftovers = dict(_still_kept(leftovers, folder))
+        fresh = replace(
+            state,
+            etag=etag,
+            files=manifest.files,
+            leftovers=leftovers,
+            is_applying=False,
+            fetched=now(),
+        )
+        # The files were just digested: their stamps say so from now on.
+        stamps = {name: _stamp_of(folder / name) for name in manifest.files}
+        mirror.write_state(replace(fresh, stamps=stamps))
+
+
+def together(work: Callable[[_T], object], items: Iterable[_T]) -> None:
+    """Work on items in a few threads, and raise the first error."""
+    with ThreadPoolExecutor(N_TRANSFERS, thread_name_prefix="earful-store") as pool:
+        futures = [pool.submit(work, item) for item in items]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def offline_hint(mirror: Mirror) -> str:
+    """Return how the copy that there is can be read without the store; ``""`` without any."""
+    state = mirror.state()
+    if not state.etag or state.is_applying or not mirror.folder.is_dir():
+        return ""
+    return (
+        f". The copy of {state.fetched} can be read without the store: "
+        f"--index {as_argument(mirror.folder)}"
+    )
+
+
+def _holds(local: Mapping[str, Entry], manifest: Manifest) -> bool:
+    """Whether a copy is just what a manifest says, as when a kill came after publishing."""
+    return dict(local) == dict(manifest.files)
+
+
+def _turn(name: str) -> tuple[int, str]:
+    """Return when a file is moved in: those that name others after them."""
+    if "/_versions/" in name:
+        return 1, name
+    return (0 if name.startswith("table/") else 2 + (name == "index.json")), name
+
+
+def _still_kept(leftovers: Mapping[str, str], folder: Path) -> Iterator[tuple[str, str]]:
+    for name, since in leftovers.items():
+        if datetime.now(UTC) - time_of(since) > _LEFTOVERS_KEPT:
+            with suppress(FileNotFoundError):
+                (folder / name).unlink()
+        else:
+            yield name, since
+
+
+def _stamp_of(path: Path) -> tuple[int, int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+@contextmanager
+def _no_writer(folder: Path) -> Iterator[bool]:
+    """Keep a writer of this machine away; false where there is one."""
+    if not folder.is_dir():
+        yield True
+        return
+    # That of ``earful.index.storage``, which writes its holder into it.
+    lock = FileLock(folder / ".lock", keep=True)
+    is_free = lock.acquire()
+    try:
+        yield is_free
+    finally:
+        lock.release()
