@@ -33,6 +33,12 @@ from earful.command_line import (
     escape_what_streams_cannot_write,
 )
 from earful.commands.options import JsonOption, example, print_json, print_result, reject_unused
+from earful.commands.store_options import (
+    STORAGE_OPTION,
+    index_path,
+    set_options,
+    storage_options_first,
+)
 from earful.diagnostics import (
     BUG,
     MEMORY,
@@ -92,6 +98,10 @@ class _Commands(LazyGroup):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(COMMANDS, **settings)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the options before the command, and storage options wherever they stand."""
+        return super().parse_args(ctx, storage_options_first(args))
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was typed."""
@@ -250,6 +260,16 @@ def _root(
     debug: Annotated[
         bool, typer.Option("--debug", help="Log everything, and show tracebacks.")
     ] = False,
+    storage_option: Annotated[
+        list[str],
+        typer.Option(
+            STORAGE_OPTION,
+            metavar="KEY=VALUE",
+            envvar="EARFUL_STORAGE_OPTIONS",
+            help="How object stores are reached, such as endpoint=https://s3.example.org or "
+            "region=eu-central-1; never a secret. Repeatable, anywhere in the command.",
+        ),
+    ] = [],  # noqa: B006 - typer copies it
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -257,6 +277,7 @@ def _root(
     # The options before the command; a callback of its own answers --version.
     if verbose or log_json or debug:
         show_logs(logging.DEBUG if debug else logging.INFO, as_json=log_json)
+    set_options(storage_option)
 
 
 @example("earful doctor")
@@ -267,7 +288,10 @@ def doctor(
         typer.Option("--report", help="Print the details for a bug report instead, as JSON."),
     ] = False,
     index: Annotated[
-        Path | None, typer.Option("--index", "-i", help="Index whose counts the --report has.")
+        Path | None,
+        typer.Option(
+            "--index", "-i", help="Index whose counts the --report has.", parser=index_path
+        ),
     ] = None,
     with_paths: Annotated[
         bool, typer.Option("--with-paths", help="Keep paths and names in the --report.")

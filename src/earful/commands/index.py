@@ -124,6 +124,7 @@ def index_build(
             )
         opened = reading.open(corpus, root=root, allow_outside=allow_outside)
     from earful.index.builder import BuildOptions, build_index, embedder_for
+    from earful.index.remote import name_of
     from earful.model.audio import AudioLimits, warm_up
 
     options = BuildOptions(limits=AudioLimits(max_duration_s=max_duration_s))
@@ -161,7 +162,8 @@ def index_build(
     if only is not None and not as_json:
         typer.echo(f"when all {only.n} shards are built: earful index merge SHARDS... -i NEW.index")
     elif is_new and report.n and not as_json:
-        typer.echo(f"listen, ask and label: earful serve --index {as_argument(index)}")
+        name = as_argument(name_of(index))
+        typer.echo(f"listen, ask and label: earful serve --index {name}")
 
 
 def _warn_of_rows(opened: Corpus, root: Path | None) -> None:
@@ -197,11 +199,18 @@ def index_add(
     """Add a corpus or one labelled recording; a row with a known id is replaced."""
     from earful.index import Index
     from earful.index.builder import build_index
-    from earful.index.corpus import KINDS, annotation_format, single_recording, table_kind
+    from earful.index.corpus import (
+        KINDS,
+        annotation_format,
+        single_recording,
+        source_path,
+        table_kind,
+    )
     from earful.model import load_embedder
 
     stored = Index.open(index).info.fingerprint
     # Open the source: one recording with its label, or a corpus.
+    source = source_path(source)
     if not source.exists():
         raise CorpusError(
             f"{source}: no such file or folder; expected a folder per label, a table, or one "

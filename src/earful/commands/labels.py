@@ -27,6 +27,7 @@ from earful.commands.options import (
     print_result,
     split_names,
 )
+from earful.commands.store_options import index_path
 from earful.wording import as_argument, counted
 
 if TYPE_CHECKING:
@@ -38,7 +39,10 @@ labels_app = typer.Typer(
 )
 
 FolderArgument = Annotated[
-    Path, typer.Argument(help="Result of a scan, or an index.", metavar="SCAN_OR_INDEX")
+    Path,
+    typer.Argument(
+        help="Result of a scan, or an index.", metavar="SCAN_OR_INDEX", parser=index_path
+    ),
 ]
 ReviewerOption = Annotated[
     str, typer.Option(metavar="NAME", help="Who says so.", show_default=False)
@@ -228,7 +232,11 @@ def labels_commit(
     index: Annotated[
         Path | None,
         typer.Option(
-            "--index", "-i", metavar="DIR", help="Index folder; default: SCAN_OR_INDEX itself."
+            "--index",
+            "-i",
+            metavar="DIR",
+            help="Index folder, or its address; default: SCAN_OR_INDEX itself.",
+            parser=index_path,
         ),
     ] = None,
     device: DeviceOption = "auto",

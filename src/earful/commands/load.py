@@ -275,13 +275,13 @@ def recordings_of(given: Sequence[Path]) -> list[Path]:
         CorpusError: A folder cannot be read.
         typer.BadParameter: A folder holds no recording.
     """
-    from earful.index.corpus import audio_files
+    from earful.index.corpus import audio_files, source_path
 
     found: list[Path] = []
     if Path("-") in given:
         listed = [Path(line) for line in sys.stdin.read().splitlines() if line]
         given = [path for each in given for path in (listed if each == Path("-") else [each])]
-    for path in given:
+    for path in map(source_path, given):
         inside = list(audio_files(path, follow_links=True)) if path.is_dir() else [path]
         if not inside:
             raise typer.BadParameter(f"{path}: is a folder without a recording", param_hint="AUDIO")

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from earful.command_line import is_unicode
+from earful.commands.store_options import IndexArgument as IndexArgument
+from earful.commands.store_options import IndexOption as IndexOption
+from earful.commands.store_options import OptionalIndexOption as OptionalIndexOption
 from earful.commands.stretch_options import StretchOptions
 from earful.model import DEFAULT_MODEL
 
@@ -34,16 +37,6 @@ _MODEL = (
 
 # Single options, of commands without families.
 
-IndexOption = Annotated[
-    Path, typer.Option("--index", "-i", help="Index folder.", metavar="DIR", show_default=False)
-]
-OptionalIndexOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--index", "-i", help="Index folder; a task with examples needs none.", metavar="DIR"
-    ),
-]
-IndexArgument = Annotated[Path, typer.Argument(help="Index folder.", metavar="INDEX")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 RootOption = Annotated[

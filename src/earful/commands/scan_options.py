@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earful.commands.options import split_labels
+from earful.commands.store_options import index_path
 from earful.commands.stretch_options import time_s
 
 if TYPE_CHECKING:
@@ -44,7 +45,13 @@ class ExampleOptions:
     ] = field(default_factory=list)
     index: Annotated[
         Path | None,
-        typer.Option("--index", "-i", metavar="DIR", help="Index whose exemplars are examples."),
+        typer.Option(
+            "--index",
+            "-i",
+            metavar="DIR",
+            help="Index whose exemplars are examples; or its address.",
+            parser=index_path,
+        ),
     ] = None
     task: Annotated[
         str, typer.Option(help="Task file with examples, or with labels of the --index.")
