@@ -62,8 +62,8 @@ class Root:
     """A corpus root, as seen when the index was written.
 
     Attributes:
-        absolute: Resolved path, or its address in an object store; empty where the audio came with a
-            shared index, or did not come.
+        absolute: Resolved path, or its address in an object store; empty where the audio came with
+            a shared index, or did not come.
         relative: The same from the index folder; still right after index and corpus have been
             moved together.
     """

@@ -53,7 +53,8 @@ from earful.index.storage.schema import (
     to_arrow,
     whole_rows,
 )
-from earful.index.storage.table import Table, require_index, require_unused
+from earful.index.storage.table import Table
+from earful.index.storage.table_files import require_index, require_unused
 from earful.model import Fingerprint
 from earful.object_stores import shown_path
 from earful.read_only import ReadOnlyDict
@@ -74,8 +75,7 @@ class IndexFolder:
 
     Attributes:
         path: The folder.
-        header: Its header.
-        table: Its table.
+        header, table: What it holds.
         n_changes: Counts the times that rows or roots may have changed: what was computed
             from them earlier may be stale.
     """

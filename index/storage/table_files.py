@@ -1,4 +1,7 @@
-"""Table files: flushed and listed when new, checked before their rows are used."""
+"""Table files: flushed and listed when new, checked before their rows are used.
+
+And the folder around them: whether an index may begin in it, or is there.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from earful.errors import IndexFolderError
-from earful.index.storage.checksums import Checksums
+from earful.files import temporary_name
+from earful.index.remote import name_of
+from earful.index.storage.checksums import CHECKSUMS_NAME, Checksums
+from earful.index.storage.header import HEADER_NAME
+from earful.index.storage.lock import LOCK_NAME
 from earful.index.storage.versions import (
     LANCE_FOLDER,
     TABLE_FOLDER,
@@ -19,7 +26,8 @@ from earful.index.storage.versions import (
     newest_listed,
     version_of,
 )
-from earful.system import relative_path, sync_file, sync_folder
+from earful.object_stores import is_address
+from earful.system import lock_marker, relative_path, sync_file, sync_folder
 from earful.wording import as_argument
 
 DATA: Final = "data"
@@ -209,3 +217,62 @@ def files_of(folder: Path, below: str = TABLE_FOLDER) -> set[str]:
         inside = relative_path(parent, folder)
         found.update(f"{inside}/{name}" for name in names)
     return found
+
+
+def require_unused(folder: Path) -> None:
+    """Accept an empty folder, and one in which a kill left an index half made.
+
+    Raises:
+        IndexFolderError: There is an index, or somebody else's files.
+    """
+    present = set(os.listdir(folder))
+    if HEADER_NAME in present:
+        raise IndexFolderError(f"{folder}: holds an index already; open that, or name a new folder")
+    lock = folder / LOCK_NAME
+    half_made = {lock.name, lock_marker(lock).name, TABLE_FOLDER, CHECKSUMS_NAME}
+    half_made.add(temporary_name(HEADER_NAME))
+    # The lock comes first: without it, even a folder called "table" is somebody else's.
+    if foreign := sorted(present - half_made if LOCK_NAME in present else present):
+        raise IndexFolderError(
+            f"{folder}: holds other files ({', '.join(foreign[:3])}); choose a new folder or an "
+            "index"
+        )
+
+
+def require_index(folder: Path, path: str | os.PathLike[str]) -> None:
+    """Accept the folder of an index.
+
+    Args:
+        folder: The folder.
+        path: As it was given, for commands in errors.
+
+    Raises:
+        IndexFolderError: It is missing, a file, or holds no index yet.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise IndexFolderError(f"{folder}: is a file; expected the folder of an index")
+    if not folder.is_dir() and is_address(name := name_of(folder)):
+        raise IndexFolderError(
+            f"{name}: there is no such index; build one with `earful index build CORPUS --index "
+            f"{as_argument(name)}`"
+        )
+    if not folder.is_dir():
+        raise IndexFolderError(
+            f"{folder}: there is no such folder; build an index with "
+            f"`earful index build CORPUS --index {as_argument(path)}`"
+        )
+    if is_half_made(folder):
+        raise IndexFolderError(
+            f"{folder}: holds no index yet: a build was interrupted before its first commit; "
+            f"run it again: `earful index build CORPUS --index {as_argument(path)}`"
+        )
+
+
+def is_half_made(folder: Path) -> bool:
+    """Tell whether a folder is what a build leaves that ends before its first commit."""
+    try:
+        require_unused(folder)
+    except IndexFolderError:
+        return False
+    is_begun = (folder / LOCK_NAME).exists()
+    return is_begun and not any((folder / TABLE_FOLDER).rglob("*.lance/data/*"))
