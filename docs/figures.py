@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.default_path import NAMES
 from benchmarks.small_table import few_shot_table, interval_cell, markdown_table
 from benchmarks.turns import kept
-from docs import held_out, trials
+from docs import held_out, plan, trials
 
 from earful.model.hub_models import CATALOGUE, FAMILIES
 
@@ -920,6 +920,13 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "kills": trials.kills,
         "damage": trials.damage,
         "page": trials.page,
+    },
+    ROOT / "docs" / "scale-out" / "large-search.md": {"kinds": plan.kinds, "sizes": plan.sizes},
+    ROOT / "docs" / "scale-out" / "plan.md": {
+        "rates": plan.rates,
+        "assumptions": plan.assumptions,
+        "plan": plan.plan,
+        "reading": plan.reading,
     },
     ROOT / "docs" / "hub-models.md": {
         "families": hub_families,

@@ -5,7 +5,8 @@ from .distributed import MergeReport, Shard, merge_indexes
 from .health import Finding, Health, HealthLimits, LabelHealth, check_health
 from .index import Index
 from .maintenance import IndexFault, VerifyReport, export_index, repair_index, verify_index
-from .search import Approximate, Hit, Hits, SearchFilter, VectorSet
+from .search import Approximate, Hit, Hits, Partitions, SearchFilter, Segment, VectorSet
+from .segments import commit_segments, index_segment, train_partitions
 from .sharing import PullLimits, index_card, pull_index, push_index
 from .storage import IndexInfo, Row
 
@@ -28,17 +29,21 @@ __all__ = [
     "IndexInfo",
     "LabelHealth",
     "MergeReport",
+    "Partitions",
     "PullLimits",
     "Rejection",
     "Row",
     "SearchFilter",
+    "Segment",
     "Shard",
     "VectorSet",
     "VerifyReport",
     "build_index",
     "check_health",
+    "commit_segments",
     "export_index",
     "index_card",
+    "index_segment",
     "list_datasets",
     "load_dataset",
     "load_declaration",
@@ -47,5 +52,6 @@ __all__ = [
     "pull_index",
     "push_index",
     "repair_index",
+    "train_partitions",
     "verify_index",
 ]

@@ -6,7 +6,6 @@ What lies in the folder is described in ``earful.index.storage.index_folder``.
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,12 +26,13 @@ from earful.index.search import (
     SearchFilter,
     Vectors,
     VectorSet,
+    check_rows,
+    contents_among,
     partition_rows,
     read_vector_set,
 )
 from earful.index.storage import APPROXIMATE_NAME, IndexFolder, IndexInfo, Row
 from earful.model import Fingerprint
-from earful.read_only import ReadOnlyDict
 from earful.values import data_frame
 from earful.wording import as_argument, quoted
 
@@ -44,9 +44,8 @@ if TYPE_CHECKING:
 class Index:
     """An index of labelled recordings, open for reading and writing.
 
-    One process at a time may write, any number may read. Reads see the rows as they were when
-    first asked for, and this object's own later writes; ``refresh`` picks up those of other
-    processes.
+    One process at a time may write, any number may read. Reads see the rows as they were at
+    first, and this object's own later writes; ``refresh`` picks up those of other processes.
 
     >>> import tempfile, numpy as np
     >>> from pathlib import Path, PurePosixPath
@@ -128,8 +127,7 @@ class Index:
         Args:
             path: The folder, or an address such as ``s3://bucket/sounds.index``.
             fingerprint: The embedder that makes the vectors.
-            n_classes: How many class scores each row of a new index has; one that there is
-                goes on as it was begun.
+            n_classes: How many class scores each row of a new index has.
 
         Raises:
             IndexFolderError: As ``open`` and ``create``.
@@ -156,11 +154,7 @@ class Index:
 
     @property
     def class_scores(self) -> NDArray[np.float16] | None:
-        """Class scores of ``vectors()``: float16, shape ``(n, n_classes)``; ``None`` for none.
-
-        Raises:
-            IndexFolderError: A row or a file of the table is damaged.
-        """
+        """Class scores of ``vectors()``: float16, shape ``(n, n_classes)``; ``None`` for none."""
         return self.vectors().class_scores
 
     @property
@@ -180,19 +174,15 @@ class Index:
 
     @property
     def labels(self) -> Mapping[str, int]:
-        """How many recordings have each label, the most frequent label first; ties by name.
-
-        Raises:
-            IndexFolderError: A file of the table is damaged.
-        """
-        columns = self.read_table(["labels"]).column("labels")
-        counts = Counter(label for own in columns.to_pylist() for label in own)
-        return ReadOnlyDict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+        """How many recordings have each label, the most frequent label first; ties by name."""
+        self._drop_stale()
+        counts = self._folder.label_counts()
+        return counts.ranked(counts.labels)
 
     @property
     def not_labels(self) -> Mapping[str, int]:
         """How many recordings were found not to have each label; ordered as ``labels``."""
-        return self.info.not_labels if self._folder.table.has_not_labels else ReadOnlyDict()
+        return self.info.not_labels
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a data frame with a row a recording, and ``exemplar_columns``, without vectors.
@@ -241,9 +231,9 @@ class Index:
             k: How many hits at most.
             filter: Which rows may be found; ``where`` is SQL over the columns, such as
                 ``"split = 'train' AND duration_s < 5"``.
-            backend: ``"exact"`` holds all rows in RAM; ``"faiss"`` does so through FAISS;
-                ``"half"`` holds bfloat16 vectors only, and reads its candidates from the
-                disk; ``"approximate"`` holds nothing, see ``index_approximately``.
+            backend: ``"exact"`` holds all rows in RAM, and so does ``"faiss"``; ``"half"`` holds
+                bfloat16 vectors, and reads its candidates from the disk; ``"approximate"``
+                holds nothing, see ``index_approximately``.
 
         Raises:
             FilterError: ``filter.where`` cannot be evaluated.
@@ -352,7 +342,7 @@ class Index:
         """Remove rows by id, in one atomic commit.
 
         Returns:
-            How many rows were removed.
+            How many.
 
         Raises:
             IndexFolderError: An id is not in the index; nothing is removed.
@@ -375,10 +365,11 @@ class Index:
         """
         with self._folder.writer():
             # Checked first: what is compacted counts as right from then on.
-            contents = set(self.vectors().content)
+            check_rows(self._folder.table, self.fingerprint.dim)
             self._folder.table.compact()
             self._drop()
-            FeatureCacheFolder(self.path).prune(contents)
+            kept = FeatureCacheFolder(self.path)
+            kept.prune(contents_among(self._folder.table, kept.contents()))
 
     # --- approximate search ----------------------------------------------------------------
 
@@ -391,27 +382,38 @@ class Index:
         return self._approximate
 
     def index_approximately(
-        self, *, recall: float = 0.95, k: int = 10, n_queries: int = 200
+        self,
+        *,
+        recall: float = 0.95,
+        k: int = 10,
+        n_queries: int = 200,
+        n_partitions: int | None = None,
     ) -> Approximate:
         """Set up approximate search, with a recall measured on the index's own rows.
 
-        Rows that are added later are found as well, compared one by one until ``compact``; the
-        recall is known only for the rows there are now.
+        Rows added later are found as well, compared one by one until ``compact``; the recall is
+        known only for the rows there are now.
 
         Args:
-            recall: Share of the true nearest rows to find, in (0, 1]; when even all
-                partitions do not give it, all are searched.
+            recall: Share of the true nearest rows to find, in (0, 1].
             k: How many nearest rows to look for.
             n_queries: How many rows serve as queries for the others.
+            n_partitions: How many; half the square root of the rows by default.
 
         Raises:
-            IndexFolderError: There are too few rows, or the folder cannot be written.
+            IndexFolderError: There are too few rows, one is damaged, or nothing can be written.
             IndexBusyError: Another process is writing.
             ValueError: A number is outside its range.
         """
-        table = self._folder.table
         with self._folder.writer():
-            made = partition_rows(table, self.vectors(), recall=recall, k=k, n_queries=n_queries)
+            made = partition_rows(
+                (table := self._folder.table),
+                self.fingerprint.dim,
+                recall=recall,
+                k=k,
+                n_queries=n_queries,
+                n_partitions=n_partitions,
+            )
             table.index_columns()
             made.write(self.path)
         self._approximate = made

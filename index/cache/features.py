@@ -79,11 +79,15 @@ class FeatureCacheFolder:
                 "every query encodes them again"
             )
 
+    def contents(self) -> set[str]:
+        """Return ``content_sha256`` of every recording that features are kept of."""
+        return {path.stem[:_CONTENT_DIGITS] for path in self._folder.glob("*/*.npy")}
+
     def prune(self, contents: Set[str]) -> int:
         """Drop the features of recordings that are gone, and partial files that kills left.
 
         Args:
-            contents: ``content_sha256`` of every row of the index.
+            contents: ``content_sha256`` of the rows of the index; those of ``contents()`` will do.
 
         Returns:
             How many files of features were dropped.

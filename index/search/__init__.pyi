@@ -1,4 +1,16 @@
-from .approximate import Approximate, partition_rows
+from .approximate import (
+    Approximate,
+    Partitions,
+    Segment,
+    build_segment,
+    check_rows,
+    commit_segments,
+    contents_among,
+    find_partitions,
+    find_segments,
+    partition_rows,
+    train_partitions,
+)
 from .class_scores import ClassScores
 from .disk_search import DiskSearch, read_vector_set
 from .equal_audio import group_equal, labels_of_all
@@ -13,12 +25,21 @@ __all__ = [
     "Hit",
     "Hits",
     "IndexBackend",
+    "Partitions",
     "SearchFilter",
+    "Segment",
     "VectorSet",
     "Vectors",
+    "build_segment",
+    "check_rows",
+    "commit_segments",
+    "contents_among",
+    "find_partitions",
+    "find_segments",
     "group_equal",
     "labels_of_all",
     "partition_rows",
     "read_vector_set",
     "top_k",
+    "train_partitions",
 ]

@@ -72,9 +72,9 @@ class DiskSearch:
         query = self._checked(query, k)
         table = self._folder.table
         condition = sql_of(filter, self._folder.roots())
-        only = table.ids_where(condition) if condition else None
         found = None
         while found is None:
+            only = table.places_where(condition) if condition else None
             if self._half_precision is None:
                 self._half_precision = HalfPrecisionRows(table, self._folder.fingerprint.dim)
             found = self._half_precision.candidates(query, k, table.row_columns, only)

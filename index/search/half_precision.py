@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class HalfPrecisionRows:
-    """Ids and bfloat16 vectors of a whole table, as it is now.
+    """Bfloat16 vectors of a whole table, as it is now, and where its rows lie.
 
     Args:
         table: Read once, in batches, and later for candidates.
@@ -37,17 +37,14 @@ class HalfPrecisionRows:
     def __init__(self, table: Table, dim: int) -> None:
         self._table = table
         self._dim = dim
-        self._rows: dict[str, int] | None = None
-        table.consume(["id", "vector"], self._take)
+        table.consume(["vector"], self._take)
 
     def _take(self, batches: Iterator[pa.RecordBatch]) -> None:
         self._version = self._table.version
-        self._ids: list[str] = []
         places = [np.empty(0, np.uint64)]
 
         def vectors() -> Iterator[NDArray[np.float32]]:
             for batch in batches:
-                self._ids.extend(batch.column("id").to_pylist())
                 places.append(numbers_of(batch.column("_rowid")))
                 yield unit_rows(vectors_of(batch, self._dim), lambda row: f"a vector, {row},")
 
@@ -59,7 +56,7 @@ class HalfPrecisionRows:
         query: NDArray[np.float32],
         k: int,
         columns: Sequence[str],
-        only: Sequence[str] | None = None,
+        only: NDArray[np.uint64] | None = None,
     ) -> pa.Table | None:
         """Return columns of rows, among them the ``k`` nearest.
 
@@ -69,13 +66,10 @@ class HalfPrecisionRows:
             query: float32, shape ``(dim,)``, unit norm.
             k: How many rows are needed.
             columns: Which columns.
-            only: Ids to choose from; all when ``None``.
+            only: Places to choose from, in the table as it is now; all when ``None``.
         """
         keep = None
         if only is not None:
-            if self._rows is None:
-                self._rows = {id_: row for row, id_ in enumerate(self._ids)}
-            keep = np.zeros(len(self._ids), np.bool_)
-            keep[[self._rows[id_] for id_ in only if id_ in self._rows]] = True
+            keep = np.isin(self._places, only)
         (rows,) = self._bfloat16_rows.candidates(query[None], k, keep)
         return self._table.at(self._places[rows].tolist(), columns, version=self._version)

@@ -8,7 +8,6 @@ from .header import (
     Root,
     ShardMark,
     audio_paths,
-    counted_not_labels,
     format_of,
     read_header,
     read_values,
@@ -44,10 +43,12 @@ from .schema import (
 )
 from .table import Table, stored_origin
 from .table_files import is_data
-from .table_reader import lance_reason, sql_literal
+from .table_reader import lance_reason, sql_literal, translate_errors
 from .versions import (
+    LANCE_FOLDER,
     QUARANTINE,
     TABLE_FOLDER,
+    manifest_name,
     manifest_names,
     move_to_quarantine,
     newest_manifest,
@@ -61,6 +62,7 @@ __all__ = [
     "EXEMPLAR_COLUMNS",
     "FORMAT",
     "HEADER_NAME",
+    "LANCE_FOLDER",
     "NOT_LABELS",
     "QUARANTINE",
     "REJECTED_NAME",
@@ -80,7 +82,6 @@ __all__ = [
     "audio_paths",
     "changed_rows",
     "class_scores_of",
-    "counted_not_labels",
     "exemplar_columns",
     "exemplar_digest",
     "exemplar_of",
@@ -90,6 +91,7 @@ __all__ = [
     "is_data",
     "label_names",
     "lance_reason",
+    "manifest_name",
     "manifest_names",
     "move_to_quarantine",
     "newest_manifest",
@@ -105,6 +107,7 @@ __all__ = [
     "table_schema",
     "to_arrow",
     "to_float16",
+    "translate_errors",
     "vectors_of",
     "whole_rows",
     "write_text",

@@ -23,7 +23,6 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -33,6 +32,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from earful.errors import IndexFolderError, IndexMismatchError, ModelError
 from earful.files import write_atomically
+from earful.index.cache import LabelCounts
 from earful.model import Fingerprint
 from earful.object_stores import is_address, location_at, parse_location, stored_path
 from earful.plain import plain_fields
@@ -43,6 +43,8 @@ from earful.wording import as_argument
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from earful.index.storage.table_reader import TableReader
 
 FORMAT = 2
 _FIRST_FORMAT, _FORMAT_OF_NOT_LABELS = 1, 2
@@ -393,20 +395,21 @@ def root_of(roots: Sequence[Path], number: int) -> Path:
     return roots[number]
 
 
-def counted_not_labels(table: pa.Table) -> tuple[Mapping[str, int], int]:
-    """Count the rows that say of a label that it is not there, and those that say nothing else.
+def count_labels(table: TableReader) -> LabelCounts:
+    """Return how many rows of a table have each label, counted once for each state of it.
 
-    Args:
-        table: Has at least ``labels``, ``answer`` and ``not_labels``.
+    Raises:
+        IndexFolderError: A file of the table is damaged or gone.
     """
-    columns = [table.column(name).to_pylist() for name in ("labels", "answer", NOT_LABELS)]
-    counts = Counter(label for denied in columns[2] for label in denied)
-    n_negative = sum(
-        bool(denied) and not (labels or answer)
-        for labels, answer, denied in zip(*columns, strict=True)
-    )
-    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return ReadOnlyDict(ranked), n_negative
+    found = LabelCounts.find(table.folder, state=table.state, n=len(table))
+    if found is None:
+        columns = ["labels", *(("answer", NOT_LABELS) if table.has_not_labels else ())]
+        if (mapped := table.read_snapshot(columns)) is not None:
+            found = LabelCounts.count(mapped.to_batches())
+        else:
+            found = table.consume(columns, LabelCounts.count)
+        found.keep(table.folder, state=table.state)
+    return found
 
 
 def audio_paths(table: pa.Table, roots: Sequence[Path]) -> list[Path]:

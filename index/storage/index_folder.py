@@ -26,20 +26,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from earful.errors import CorpusError, IndexFolderError
+from earful.index.cache import LabelCounts
 from earful.index.corpus import Rejection
 from earful.index.remote import local_folder
 from earful.index.storage.header import (
     HEADER_NAME,
-    NOT_LABELS,
     Header,
     IndexInfo,
     Root,
     ShardMark,
-    counted_not_labels,
+    count_labels,
     read_header,
     require_same_embedder,
 )
@@ -48,7 +49,6 @@ from earful.index.storage.rejected import read_rejections, write_rejections
 from earful.index.storage.row_lookup import LOOKUP_COLUMNS, IndexedRows, read_indexed_rows
 from earful.index.storage.schema import (
     Row,
-    label_names,
     require_storable,
     to_arrow,
     whole_rows,
@@ -57,7 +57,6 @@ from earful.index.storage.table import Table
 from earful.index.storage.table_files import require_index, require_unused
 from earful.model import Fingerprint
 from earful.object_stores import shown_path
-from earful.read_only import ReadOnlyDict
 from earful.wording import as_argument, quoted
 
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ class IndexFolder:
         self.header = header
         self._lock = WriterLock(path)
         self._indexed_rows: IndexedRows | None = None
-        self._label_names: set[str] | None = None
+        self._label_counts: LabelCounts | None = None
 
     # --- opening ---------------------------------------------------------------------------
 
@@ -147,23 +146,27 @@ class IndexFolder:
 
     def info(self) -> IndexInfo:
         """Return what the index holds, counted in the table itself."""
-        has_more = self.table.has_not_labels
-        table = self.table.read(["labels", *(("answer", NOT_LABELS) if has_more else ())])
-        denied, n_negative = counted_not_labels(table) if has_more else (ReadOnlyDict(), 0)
+        counts = self.label_counts()
         return IndexInfo(
             format=self.header.format,
             fingerprint=self.header.fingerprint,
-            n=table.num_rows,
-            labels=len(label_names(table)),
+            n=counts.n,
+            labels=len(counts.labels),
             created=self.header.created,
             updated=self.header.updated,
             roots=tuple(map(shown_path, self.roots())),
             n_rejected=len(self.rejections()),
             n_classes=self.n_classes,
-            not_labels=denied,
-            n_negative=n_negative,
+            not_labels=counts.ranked(counts.not_labels),
+            n_negative=counts.n_negative,
             shard=str(self.header.shard or ""),
         )
+
+    def label_counts(self) -> LabelCounts:
+        """Return how many rows have each label, counted once for each state of the table."""
+        if self._label_counts is None:
+            self._label_counts = count_labels(self.table)
+        return self._label_counts
 
     def require(self, fingerprint: Fingerprint) -> None:
         """Refuse an embedder that this index was not made with.
@@ -188,8 +191,8 @@ class IndexFolder:
         """Return the row lookup, by which a build recognises finished rows; grows with ``add``."""
         if self._indexed_rows is None:
             try:
-                self._indexed_rows = read_indexed_rows(
-                    self.table.read(LOOKUP_COLUMNS), self.roots()
+                self._indexed_rows = self.table.consume(
+                    LOOKUP_COLUMNS, partial(read_indexed_rows, roots=self.roots())
                 )
             except IndexError as error:
                 raise self.damaged(error) from error
@@ -286,13 +289,12 @@ class IndexFolder:
         Raises:
             IndexFolderError: The disk is full or read-only; nothing is changed.
         """
-        labels = self._label_names
+        counts = self._label_counts
         self._forget()
         (self.table.upsert if replaces_any else self.table.append)(*batches)
-        if labels is not None and not replaces_any:
-            for batch in batches:
-                labels.update(batch.column("labels").flatten().unique().to_pylist())
-            self._label_names = labels
+        if counts is not None and not replaces_any:
+            counts.update(LabelCounts.count(batches))
+            self._label_counts = counts
         self._renew_header()
 
     def remove(self, ids: Iterable[str]) -> int:
@@ -388,8 +390,9 @@ class IndexFolder:
             IndexBusyError: Another process is writing.
         """
         with self.writer():
-            self._label_names = None
-            if self._counts() != (self.header.n, self.header.labels):
+            self._label_counts = None
+            counts = self.label_counts()
+            if (counts.n, len(counts.labels)) != (self.header.n, self.header.labels):
                 self._renew_header()
             self.table.list_files()
 
@@ -418,28 +421,25 @@ class IndexFolder:
         """Bring lookup and label names up to date without reading the whole table again."""
         self.n_changes += 1
         if replaces_any:
-            # The last row of some label may have been replaced.
-            self._label_names = None
-        if self._label_names is not None:
-            self._label_names.update(label for row in rows for label in row.exemplar.labels)
+            # Of the rows that were replaced, nobody has counted the labels.
+            self._label_counts = None
+        if self._label_counts is not None:
+            for one in (row.exemplar for row in rows):
+                self._label_counts.add(one.labels, one.not_labels, is_negative=one.is_negative)
         self.indexed_rows().add(rows)
 
     def _forget(self) -> None:
         self.n_changes += 1
-        self._indexed_rows = self._label_names = None
+        self._indexed_rows = self._label_counts = None
 
     def _renew_header(self) -> None:
-        n, labels = self._counts()
-        self.header = self.header.with_counts(n=n, labels=labels)
+        counts = self.label_counts()
+        counts.keep(self.path, state=self.table.state)
+        self.header = self.header.with_counts(n=counts.n, labels=len(counts.labels))
         if self.table.has_not_labels:
             # A header that was lost and made again does not know.
             self.header = self.header.with_not_labels()
         self.header.write(self.path)
-
-    def _counts(self) -> tuple[int, int]:
-        if self._label_names is None:
-            self._label_names = label_names(self.table.read(["labels"]))
-        return len(self.table), len(self._label_names)
 
 
 def _to_path(path: object) -> Path:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -24,19 +24,20 @@ from earful.errors import IndexFolderError, ModelError
 from earful.index.cache import Snapshot
 from earful.index.storage.checksums import CHECKSUMS_NAME, Checksums
 from earful.index.storage.header import NOT_LABELS
-from earful.index.storage.lock import use_lance_here
 from earful.index.storage.schema import (
     FINGERPRINT_KEY,
     embedder_text,
     n_classes_of,
+    numbers_of,
     table_schema,
 )
-from earful.index.storage.table_files import files_of, is_data
+from earful.index.storage.table_files import DELETIONS, files_of, is_data
 from earful.index.storage.table_reader import TableReader, id_among, translate_errors
 from earful.index.storage.versions import (
     LANCE_FOLDER,
     TABLE_FOLDER,
     TABLE_NAME,
+    connect,
     newest_listed,
     open_newest,
     state_of,
@@ -45,15 +46,15 @@ from earful.model import Fingerprint
 from earful.wording import as_argument
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 # Readers of an older version have this long before its files may be deleted.
 _KEEP_VERSIONS = timedelta(hours=1)
 # Rewriting small fragments takes up to a second copy, and a little more.
 _ROOM_TO_COMPACT = 1.2
 _ROWS_AT_ONCE = 4096
-_MOST_METADATA_BYTES = 2**22
-_MOST_INDEX_BYTES = 2**30
 
 
 class Table(TableReader):
@@ -84,7 +85,7 @@ class Table(TableReader):
         with translate_errors(folder):
             (folder / CHECKSUMS_NAME).unlink(missing_ok=True)
             schema = table_schema(fingerprint, n_classes) if rows is None else rows.schema
-            lance = _connect(folder).create_table(TABLE_NAME, data=rows, schema=schema)
+            lance = connect(folder).create_table(TABLE_NAME, data=rows, schema=schema)
             made_by = _made_by(fingerprint, n_classes)
             table = cls(folder, lance, Checksums(folder), made_by=made_by)
             table._files.sync_all()
@@ -166,8 +167,7 @@ class Table(TableReader):
             self._lance.create_index(
                 "vector", config=IvfRq(distance_type="dot", num_partitions=n_partitions)
             )
-        (made,) = (i for i in self._lance.list_indices() if i.columns == ["vector"])
-        return int(made.size_bytes or 0)
+        return self._vector_index_bytes()
 
     def drop_vector_index(self) -> None:
         """Remove the approximate index of the vectors, if there is one.
@@ -176,9 +176,34 @@ class Table(TableReader):
             IndexFolderError: The folder cannot be written.
         """
         with self._changing():
-            for made in self._lance.list_indices():
-                if made.columns == ["vector"]:
-                    self._lance.drop_index(made.name)
+            self._drop_vector_index()
+
+    def replace_vector_index(self, commit: Callable[[], None]) -> int:
+        """Replace the approximate index of the vectors by one that was built elsewhere.
+
+        Args:
+            commit: Commits it to the table's newest version, by another library than LanceDB.
+
+        Returns:
+            Its size in bytes.
+
+        Raises:
+            IndexFolderError: The folder cannot be written.
+        """
+        with self._changing():
+            self._drop_vector_index()
+            commit()
+            self._lance.checkout_latest()
+        return self._vector_index_bytes()
+
+    def _drop_vector_index(self) -> None:
+        for made in self._lance.list_indices():
+            if made.columns == ["vector"]:
+                self._lance.drop_index(made.name)
+
+    def _vector_index_bytes(self) -> int:
+        (made,) = (i for i in self._lance.list_indices() if i.columns == ["vector"])
+        return int(made.size_bytes or 0)
 
     def index_columns(self) -> None:
         """Make the indices that answer conditions on labels and splits.
@@ -267,7 +292,7 @@ class Table(TableReader):
 
         rows = pa.RecordBatchReader.from_batches(schema, kept())
         with self._changing():
-            self._opened = _connect(self.folder).create_table(
+            self._opened = connect(self.folder).create_table(
                 TABLE_NAME, data=rows, schema=schema, mode="overwrite"
             )
 
@@ -308,6 +333,42 @@ class Table(TableReader):
             if batch is None:
                 return
             yield batch
+
+    def at_offsets(self, offsets: Sequence[int], columns: Sequence[str]) -> pa.Table:
+        """Return some columns of rows by their numbers in this version, from 0; unchecked."""
+        return self._read(
+            lambda: self._lance.take_offsets(list(offsets)).select(list(columns)).to_arrow(),
+            DELETIONS,
+        )
+
+    def places_where(self, where: str) -> NDArray[np.uint64]:
+        """Return the places, for ``at``, of the rows that pass an SQL condition, ascending.
+
+        Raises:
+            FilterError: It cannot be evaluated.
+            IndexFolderError: A file of the table is damaged or gone.
+        """
+        import numpy as np
+
+        def find() -> pa.Table:
+            query = self._lance.search().with_row_id(True).where(f"(\n{where}\n)")
+            return query.select(["_rowid"]).limit(max(1, self._lance.count_rows())).to_arrow()
+
+        return np.sort(numbers_of(self._read_where(where, find).column("_rowid")))
+
+    def check_files(self, names: Sequence[str]) -> bool:
+        """Compare some files with their digests.
+
+        Args:
+            names: Relative to the index folder.
+
+        Returns:
+            Whether all of them are listed, as ``check`` returns it.
+
+        Raises:
+            IndexFolderError: The bytes of a file are not those that were written.
+        """
+        return self._files.check_named(names)
 
     def damaged_files(self) -> list[str]:
         """Return the files whose bytes are not those that were written, or that are gone."""
@@ -370,18 +431,4 @@ def stored_origin(folder: Path) -> tuple[Fingerprint, int]:
 
 def _open_lance(folder: Path) -> Any:
     with translate_errors(folder):
-        return _connect(folder).open_table(TABLE_NAME)
-
-
-def _connect(folder: Path) -> Any:
-    use_lance_here(folder)
-    # Lance logs each new table as a warning on stderr; what matters arrives as exceptions.
-    os.environ.setdefault("LANCE_LOG", "error")
-    import lancedb
-
-    # LanceDB caches the fragment list of every version; without a limit a build of many
-    # commits would fill that cache with lists that nobody reads again.
-    session = lancedb.Session(
-        metadata_cache_size_bytes=_MOST_METADATA_BYTES, index_cache_size_bytes=_MOST_INDEX_BYTES
-    )
-    return lancedb.connect(folder / TABLE_FOLDER, session=session)
+        return connect(folder).open_table(TABLE_NAME)

@@ -122,8 +122,21 @@ class TableFiles:
         Raises:
             IndexFolderError: The bytes of a file are not those that were written.
         """
+        return self.check_named(self._in_use(version, kinds))
+
+    def check_named(self, names: Collection[str]) -> bool:
+        """Compare some files with their digests; each is read once.
+
+        Args:
+            names: Relative to the index folder.
+
+        Returns:
+            Whether all of them are listed.
+
+        Raises:
+            IndexFolderError: The bytes of a file are not those that were written.
+        """
         self.reload()
-        names = self._in_use(version, kinds)
         for name in names:
             if self._checksums.is_damaged(name):
                 raise IndexFolderError(

@@ -1,7 +1,8 @@
-"""Versions of a LanceDB table: the newest one is found, and a damaged one set aside."""
+"""Versions of a LanceDB table: opened, the newest one found, and a damaged one set aside."""
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections.abc import Callable
@@ -23,6 +24,9 @@ LANCE_FOLDER: Final = f"{TABLE_FOLDER}/{TABLE_NAME}.lance"
 _VERSIONS: Final = f"{LANCE_FOLDER}/_versions"
 # File names count versions down, all at one length, so that the newest sorts first.
 _LAST: Final = 2**64 - 1
+_MOST_METADATA_BYTES: Final = 2**22
+_LEAST_INDEX_BYTES: Final = 2**30
+_CACHED_TIMES: Final = 2
 _MANIFEST: Final = re.compile(rf"{re.escape(_VERSIONS)}/[0-9]{{20}}\.manifest")
 
 
@@ -54,6 +58,50 @@ def newest_listed(checksums: Checksums) -> int:
 def version_of(manifest: str) -> int:
     """Return the version that a manifest file describes."""
     return _LAST - int(Path(manifest).stem)
+
+
+def connect(folder: Path) -> Any:
+    """Return a connection to the LanceDB database in an index folder.
+
+    Raises:
+        IndexFolderError: ``EARFUL_INDEX_CACHE_MB`` is no number of megabytes.
+    """
+    use_lance_here(folder)
+    # Lance logs each new table as a warning on stderr; what matters arrives as exceptions.
+    os.environ.setdefault("LANCE_LOG", "error")
+    import lancedb
+
+    # LanceDB caches the fragment list of every version; without a limit a build of many
+    # commits would fill that cache with lists that nobody reads again.
+    session = lancedb.Session(
+        metadata_cache_size_bytes=_MOST_METADATA_BYTES,
+        index_cache_size_bytes=index_cache_bytes(folder),
+    )
+    return lancedb.connect(folder / TABLE_FOLDER, session=session)
+
+
+def index_cache_bytes(folder: Path) -> int:
+    """Return how much of an approximate index is kept in memory between queries, in bytes.
+
+    A gibibyte, or more where the index is larger, up to half of the machine's memory;
+    ``EARFUL_INDEX_CACHE_MB`` says otherwise.
+
+    Raises:
+        IndexFolderError: That is no number of megabytes.
+    """
+    if wanted := os.environ.get("EARFUL_INDEX_CACHE_MB", ""):
+        if not wanted.isdecimal():
+            raise IndexFolderError(
+                f"EARFUL_INDEX_CACHE_MB={wanted}: expected a whole number of megabytes; "
+                "set it to one such as 4096, or not at all"
+            )
+        return int(wanted) * 2**20
+    files = (folder / LANCE_FOLDER / "_indices").glob("*/*")
+    # Read into memory it takes more than on the disk.
+    wished = _CACHED_TIMES * sum(path.stat().st_size for path in files)
+    if hasattr(os, "sysconf"):
+        wished = min(wished, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
+    return max(_LEAST_INDEX_BYTES, wished)
 
 
 class TableState(NamedTuple):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from earful.index.builder import BuildProgress, BuildReport, DoubtfulAudio
     from earful.index.corpus import Survey
     from earful.index.maintenance import RepairReport
-    from earful.index.search import Approximate, Hit
+    from earful.index.search import Hit
     from earful.model.audio import FaultKind
     from earful.rag import Answer, Blend
 
@@ -314,35 +314,6 @@ def table_of_labels(labels: Mapping[str, int], denied: Mapping[str, int]) -> str
         for label in dict.fromkeys([*labels, *denied])
     ]
     return table(counts, header=["label", "rows", "not there"], right="12")
-
-
-def describe_approximate(made: Approximate, index: object) -> str:
-    """Render the recall and speed of approximate search, and whether it is worth using."""
-    rows = [
-        [f"{probed.n_probes}", f"{probed.refine}", f"{probed.recall:.1%}", f"{probed.ms:.1f}"]
-        for probed in made.tried
-    ]
-    rows.append(["exact", "", "100.0%", f"{made.exact_ms:.1f}"])
-    lines = [
-        f"{made.n_partitions} partitions of {made.n_rows:,} rows, "
-        f"{made.size_bytes / 1e6:.1f} MB, made in {made.build_s:.1f} s",
-        table(
-            rows,
-            header=["partitions seen", "refined", f"recall@{made.k}", "ms a query"],
-            right="0123",
-        ),
-        f"tested with {made.n_queries} rows and their {made.k} nearest neighbours; recall "
-        f"{made.recall:.1%} with {made.n_probes} partitions, {made.wanted:.1%} asked for",
-    ]
-    if made.recall < made.wanted:
-        lines.append("this is the best it can do: filter to fewer rows, or search exactly")
-    if made.ms >= made.exact_ms:
-        lines.append(
-            "exact search is as fast here once the vectors are in memory: approximate search "
-            "saves only the memory and the time to read them"
-        )
-    lines.append(f"use it: earful search RECORDING --index {index} --backend approximate")
-    return "\n".join(lines)
 
 
 @contextmanager

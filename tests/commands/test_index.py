@@ -227,7 +227,7 @@ def test_approximate_search_is_made_measured_used_and_removed(
     code, _, err = run(*words, "approximate")
     assert code == 1
     assert "earful index approximate" in err
-    monkeypatch.setattr("earful.index.search.approximate.LEAST_ROWS", 8)
+    monkeypatch.setattr("earful.index.search.approximate.partitioning.LEAST_ROWS", 8)
     code, out, _ = run("index", "approximate", index, "--recall", "1", "--k", "3")
     assert code == 0
     assert "recall@3" in out

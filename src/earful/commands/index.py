@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earful import console
+from earful.commands.approximate import index_approximate
 from earful.commands.datasets import warn_of_rows
 from earful.commands.health import index_health, index_map, index_prepare
 from earful.commands.load import prepare_answers, print_better_ears, rehearse
@@ -453,31 +454,8 @@ def index_compact(index: IndexArgument) -> None:
     typer.echo("compacted")
 
 
-@index_app.command("approximate")
-@example("earful index approximate sounds.index --recall 0.99")
-def index_approximate(
-    index: IndexArgument,
-    recall: Annotated[
-        float, typer.Option(min=0.01, max=1.0, help="Share of the true nearest rows to find.")
-    ] = 0.95,
-    k: Annotated[int, typer.Option("--k", "-k", min=1, help="Number of nearest rows.")] = 10,
-    queries: Annotated[int, typer.Option(min=1, help="Rows that serve as queries.")] = 200,
-    drop: Annotated[bool, typer.Option("--drop", help="Remove approximate search.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Prepare approximate search in a large index, and measure its recall."""
-    from earful.index import Index
-
-    opened = Index.open(index)
-    if drop:
-        opened.drop_approximate()
-        typer.echo("approximate search removed")
-        return
-    made = opened.index_approximately(recall=recall, k=k, n_queries=queries)
-    print_result(made.to_dict(), console.describe_approximate(made, index), as_json=as_json)
-
-
 index_app.command("merge")(index_merge)
+index_app.command("approximate")(index_approximate)
 index_app.command("health")(index_health)
 index_app.command("map")(index_map)
 index_app.command("prepare")(index_prepare)

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earful.index.corpus import Exemplar
-from earful.index.storage import AudioKey, IndexedRow, Row
+from earful.index.storage import AudioKey, IndexedRow, Row, row_lookup
 from earful.index.storage.row_lookup import IndexedRows
 
 ROOTS = (Path("/one"), Path("/two"))
@@ -43,10 +44,16 @@ batches = st.lists(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("n_loose", [2, 5, 1000])
 @given(first=batches, later=batches)
 def test_the_lookup_is_what_a_dictionary_would_hold(
-    first: list[list[Row]], later: list[list[Row]]
+    n_loose: int, first: list[list[Row]], later: list[list[Row]]
 ) -> None:
+    with patch.object(row_lookup, "_ROWS_WORTH_PACKING", n_loose):
+        compare_with_a_dictionary(first, later)
+
+
+def compare_with_a_dictionary(first: list[list[Row]], later: list[list[Row]]) -> None:
     plain = {row.exemplar.id: IndexedRow.of(row) for batch in first for row in batch}
     rows = IndexedRows(plain.items())
     assert rows == plain
@@ -68,7 +75,38 @@ def test_the_lookup_is_what_a_dictionary_would_hold(
                 assert found in holders if holders else found is None
 
 
-def test_rows_are_read_in_other_threads_while_some_are_added() -> None:
+def test_packed_rows_come_back_as_they_were_in_little_memory() -> None:
+    made = {}
+    for number in range(5000):
+        # Digests that are none, and ids of other alphabets, are kept as they are.
+        digest = "" if number % 100 == 0 else f"{number:064x}"
+        end_s = None if number % 3 else 1.5 * number
+        made[f"{number}-éßあ"] = IndexedRow(
+            root=ROOTS[number % 2],
+            audio_key=AudioKey(digest, number / 7, end_s),
+            exemplar_sha256="A" * 64 if number % 50 == 0 else f"{number:064x}",
+        )
+    with patch.object(row_lookup, "_ROWS_WORTH_PACKING", 500):
+        rows = IndexedRows(made.items())
+    assert list(rows) == list(made)
+    assert dict(rows.items()) == made
+    assert len(rows._held.packed) < 6
+    assert not rows._held.loose
+    assert rows.holder(AudioKey(f"{7:064x}", 1.0, None)) == "7-éßあ"
+    assert rows.get("7") is None
+    n_bytes = sum(
+        sum(array.nbytes for array in (part.ends, part.root, part.times, part.digests))
+        + sum(array.nbytes for array in (*part.by_id, *part.by_audio))
+        + len(part.text)
+        for part in rows._held.packed
+    )
+    assert n_bytes / len(made) < 150
+
+
+def test_rows_are_read_in_other_threads_while_some_are_added(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(row_lookup, "_ROWS_WORTH_PACKING", 100)
     rows = IndexedRows()
 
     def read() -> None:
