@@ -179,13 +179,10 @@ class Table(TableReader):
             self._drop_vector_index()
 
     def replace_vector_index(self, commit: Callable[[], None]) -> int:
-        """Replace the approximate index of the vectors by one that was built elsewhere.
+        """Replace the approximate index of the vectors; return the new one's size in bytes.
 
         Args:
             commit: Commits it to the table's newest version, by another library than LanceDB.
-
-        Returns:
-            Its size in bytes.
 
         Raises:
             IndexFolderError: The folder cannot be written.
