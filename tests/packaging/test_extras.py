@@ -31,12 +31,14 @@ COMMANDS = {
     "flamingo": "ask sounds/0.wav Hm? --index tones.index --model audio-flamingo-foundation",
     "hdf5": "models convert-yamnet yamnet.h5 --out yamnet",
     "hub-models": "ask sounds/0.wav Hm? --model ./qwen",
+    "lance": "index approximate tones.index --train",
     "map": "index map tones.index --html map.html --method umap",
     "media": "classify phone.m4a --index tones.index",
+    "object-stores": "index info s3://bucket/tones.index",
     "serve": "serve --index tones.index --port 0 --no-open",
 }
 # Nothing of theirs is a command.
-WITHOUT_COMMAND = {"all", "faiss-gpu", "lance", "notebook", "object-stores", "ray", "train"}
+WITHOUT_COMMAND = {"all", "faiss-gpu", "notebook", "ray", "train"}
 Folder = Callable[[Installed], Path]
 
 
