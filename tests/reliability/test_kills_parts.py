@@ -8,6 +8,7 @@ import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -116,7 +117,7 @@ def test_killed_drivers(
     jobs: JobRunner, corpus: Path, whole: Path, tmp_path: Path, keep_figures: Keep
 ) -> None:
     wanted = index_contents(Index.open(whole))
-    run = {"corpus": str(corpus)}
+    run: dict[str, Any] = {"corpus": str(corpus)}
     seconds = min(
         jobs.run("drive", index=str(tmp_path / f"unkilled{k}"), **run).seconds for k in (0, 1)
     )
