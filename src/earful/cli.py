@@ -34,7 +34,7 @@ from earful.command_line import (
 )
 from earful.commands.options import JsonOption, example, print_json, print_result, reject_unused
 from earful.commands.store_options import (
-    STORAGE_OPTION,
+    StorageOptions,
     index_path,
     set_options,
     storage_options_first,
@@ -260,16 +260,7 @@ def _root(
     debug: Annotated[
         bool, typer.Option("--debug", help="Log everything, and show tracebacks.")
     ] = False,
-    storage_option: Annotated[
-        list[str],
-        typer.Option(
-            STORAGE_OPTION,
-            metavar="KEY=VALUE",
-            envvar="EARFUL_STORAGE_OPTIONS",
-            help="How object stores are reached, such as endpoint=https://s3.example.org or "
-            "region=eu-central-1; never a secret. Repeatable, anywhere in the command.",
-        ),
-    ] = [],  # noqa: B006 - typer copies it
+    storage_option: StorageOptions = [],  # noqa: B006 - typer copies it
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,

@@ -70,6 +70,16 @@ IndexArgument = Annotated[
     Path,
     typer.Argument(help="Index folder, or its address.", metavar="INDEX", parser=index_path),
 ]
+StorageOptions = Annotated[
+    list[str],
+    typer.Option(
+        STORAGE_OPTION,
+        metavar="KEY=VALUE",
+        envvar="EARFUL_STORAGE_OPTIONS",
+        help="How object stores are reached, such as endpoint=https://s3.example.org or "
+        "region=eu-central-1; never a secret. Repeatable, anywhere in the command.",
+    ),
+]
 
 
 def set_options(given: Sequence[str]) -> None:
