@@ -32,7 +32,6 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from earful.errors import IndexFolderError, IndexMismatchError, ModelError
 from earful.files import write_atomically
-from earful.index.cache import LabelCounts
 from earful.model import Fingerprint
 from earful.object_stores import is_address, location_at, parse_location, stored_path
 from earful.plain import plain_fields
@@ -43,8 +42,6 @@ from earful.wording import as_argument
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from earful.index.storage.table_reader import TableReader
 
 FORMAT = 2
 _FIRST_FORMAT, _FORMAT_OF_NOT_LABELS = 1, 2
@@ -393,23 +390,6 @@ def root_of(roots: Sequence[Path], number: int) -> Path:
     if not 0 <= number < len(roots):
         raise IndexError(f"it names corpus root {number}; the header has {len(roots)}")
     return roots[number]
-
-
-def count_labels(table: TableReader) -> LabelCounts:
-    """Return how many rows of a table have each label, counted once for each state of it.
-
-    Raises:
-        IndexFolderError: A file of the table is damaged or gone.
-    """
-    found = LabelCounts.find(table.folder, state=table.state, n=len(table))
-    if found is None:
-        columns = ["labels", *(("answer", NOT_LABELS) if table.has_not_labels else ())]
-        if (mapped := table.read_snapshot(columns)) is not None:
-            found = LabelCounts.count(mapped.to_batches())
-        else:
-            found = table.consume(columns, LabelCounts.count)
-        found.keep(table.folder, state=table.state)
-    return found
 
 
 def audio_paths(table: pa.Table, roots: Sequence[Path]) -> list[Path]:

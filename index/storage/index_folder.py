@@ -40,13 +40,17 @@ from earful.index.storage.header import (
     IndexInfo,
     Root,
     ShardMark,
-    count_labels,
     read_header,
     require_same_embedder,
 )
 from earful.index.storage.lock import WriterLock
 from earful.index.storage.rejected import read_rejections, write_rejections
-from earful.index.storage.row_lookup import LOOKUP_COLUMNS, IndexedRows, read_indexed_rows
+from earful.index.storage.row_lookup import (
+    LOOKUP_COLUMNS,
+    IndexedRows,
+    count_labels,
+    read_indexed_rows,
+)
 from earful.index.storage.schema import (
     Row,
     require_storable,
@@ -199,11 +203,7 @@ class IndexFolder:
         return self._indexed_rows
 
     def rows(self, ids: Iterable[str]) -> dict[str, Row]:
-        """Return rows by id, vectors included.
-
-        Ids that are not in the index are left out, and so are rows that do not match their own
-        digests.
-        """
+        """Return rows by id, with vectors; without those that do not match their own digests."""
         table = self.table.rows(sorted(set(ids)), self.table.row_columns)
         try:
             rows = whole_rows(table, self.roots(), self.fingerprint.dim)

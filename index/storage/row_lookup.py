@@ -1,4 +1,4 @@
-"""Row lookup: which rows are already indexed, so that a build can skip them.
+"""Row lookup: which rows are already indexed, so that a build can skip them; their labels.
 
 Most rows lie packed in arrays, where one takes about 120 bytes and its id. They are found by
 Python's own hash of a text, which differs from process to process: nobody can choose ids that
@@ -17,11 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import IndexFolderError
-from earful.index.storage.header import root_of
+from earful.index.cache import LabelCounts
+from earful.index.storage.header import NOT_LABELS, root_of
 from earful.index.storage.schema import AudioKey, Row, exemplar_digest
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from earful.index.storage.table_reader import TableReader
 
 LOOKUP_COLUMNS = ("id", "root", "file_sha256", "start_s", "end_s", "exemplar_sha256")
 
@@ -352,3 +355,20 @@ def read_indexed_rows(batches: Iterable[pa.RecordBatch], roots: Sequence[Path]) 
                 )
 
     return IndexedRows(pairs())
+
+
+def count_labels(table: TableReader) -> LabelCounts:
+    """Return how many rows of a table have each label, counted once for each state of it.
+
+    Raises:
+        IndexFolderError: A file of the table is damaged or gone.
+    """
+    found = LabelCounts.find(table.folder, state=table.state, n=len(table))
+    if found is None:
+        columns = ["labels", *(("answer", NOT_LABELS) if table.has_not_labels else ())]
+        if (mapped := table.read_snapshot(columns)) is not None:
+            found = LabelCounts.count(mapped.to_batches())
+        else:
+            found = table.consume(columns, LabelCounts.count)
+        found.keep(table.folder, state=table.state)
+    return found
