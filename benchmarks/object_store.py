@@ -13,6 +13,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,11 +22,20 @@ from benchmarks.turns import keep, machine, one_round
 
 from earful.demo import DemoCorpus
 from earful.index import Index, build_index
-from earful.model import DEFAULT_EMBEDDER, load_embedder
+from earful.model import DEFAULT_EMBEDDER, Embedder, load_embedder
 from tests.support.object_servers import seaweed
 
 BUILDS_WANTED = 1.3
 N_OPENS = 20
+
+
+def _build(corpus: Path, index: str | Path, embedder: Embedder) -> None:
+    build_index(corpus, index, embedder=embedder)
+
+
+def _open_often(index: str | Path) -> None:
+    for _ in range(N_OPENS):
+        Index.open(index)
 
 
 def measure(n_rounds: int) -> dict[str, Any]:
@@ -49,25 +59,17 @@ def measure(n_rounds: int) -> dict[str, Any]:
             for number in range(n_rounds + 1):
                 here, there = folder / f"{number}.index", f"s3://sounds/{number}.index"
 
-                def build(index: str | Path) -> object:
-                    return build_index(corpus, index, embedder=embedder)
-
                 note(
                     {
-                        "build, folder": lambda index=here: build(index),
-                        "build, store": lambda index=there: build(index),
+                        "build, folder": partial(_build, corpus, here, embedder),
+                        "build, store": partial(_build, corpus, there, embedder),
                     },
                     number,
                 )
-
-                def open_often(index: str | Path) -> None:
-                    for _ in range(N_OPENS):
-                        Index.open(index)
-
                 note(
                     {
-                        "open, folder": lambda index=here: open_often(index),
-                        "open, store": lambda index=there: open_often(index),
+                        "open, folder": partial(_open_often, here),
+                        "open, store": partial(_open_often, there),
                     },
                     number,
                 )

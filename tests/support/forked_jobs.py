@@ -115,7 +115,7 @@ def remove(index: str, n_steps: int) -> None:
 
 def merge(parts: list[str], index: str) -> None:
     """Merge indexes, a few rows a commit."""
-    merge_module._COMMIT_ROWS = COMMIT_ROWS
+    merge_module._COMMIT_ROWS = COMMIT_ROWS  # type: ignore[misc]
     say("begin", 0)
     merge_indexes(parts, index, progress=lambda done, _: time.sleep(0.002))
 
@@ -239,7 +239,7 @@ def build_doubling(corpus: str, index: str) -> None:
 
 def merge_doubling(parts: list[str], index: str) -> None:
     """Forget what an earlier merge has written."""
-    merge_module.require_free_of_clashes = lambda *_, **__: set()  # type: ignore[assignment]
+    merge_module.require_free_of_clashes = lambda *_, **__: set()  # type: ignore[attr-defined]
     merge(parts, index)
 
 
