@@ -2,8 +2,8 @@
 
 Nothing finished is done twice: a row whose id, audio bytes and fields are unchanged is
 skipped, and audio that has a vector in the index keeps it, whichever row it belongs to now.
-Rows are committed in the corpus's order. After a kill at any point, the same call resumes
-from the last commit.
+Rows are committed in the corpus's order, by an engine in that of its workers. After a kill at any
+point, the same call resumes from the last commit.
 """
 
 from __future__ import annotations
@@ -12,22 +12,21 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earful.errors import IndexFolderError
 from earful.index.builder.changes import earlier_rejections, find_contested
+from earful.index.builder.engine_work import EngineWork
+from earful.index.builder.local_work import LocalWork
 from earful.index.builder.report import BuildProgress, BuildReport
 from earful.index.corpus import Corpus, CorpusRow, Rejection, Remarks, open_corpus
 from earful.index.distributed import CorpusDigest, Shard, require_shard
 from earful.index.intake import BuildOptions as BuildOptions
 from earful.index.intake import (
-    Intake,
-    Replaced,
     classes_of,
-    find_replaced,
     require_class_scores,
     system_memory_for_arrow,
 )
@@ -35,9 +34,7 @@ from earful.index.remote import local_folder
 from earful.index.search import read_vector_set
 from earful.index.storage import (
     HEADER_NAME,
-    AudioKey,
     IndexFolder,
-    Row,
     ShardMark,
     read_header,
 )
@@ -45,6 +42,7 @@ from earful.model import DEFAULT_EMBEDDER, load_embedder
 from earful.wording import as_argument
 
 if TYPE_CHECKING:
+    from earful.index.distributed import Engine
     from earful.model import Embedder
 
 _log = logging.getLogger(__name__)
@@ -65,6 +63,7 @@ def build_index(
     embedder: str | Embedder = DEFAULT_EMBEDDER,
     options: BuildOptions = BuildOptions(),
     shard: Shard | None = None,
+    engine: Engine | None = None,
     progress: Callable[[BuildProgress], None] | None = None,
 ) -> BuildReport:
     """Embed a corpus into an index; the index is created if it does not exist.
@@ -81,6 +80,8 @@ def build_index(
         options: How the build works; they do not change the rows.
         shard: Build only this part of the corpus, into an index of its own that
             ``merge_indexes`` puts together with the others; ``None`` for all.
+        engine: Where rows are decoded and embedded: by ``RayEngine`` in processes of other
+            machines, too; ``None`` for this process.
         progress: Called after every commit, and up to ten times a second in between.
 
     Raises:
@@ -91,17 +92,28 @@ def build_index(
         IndexFolderError: The index cannot be read or written, the disk is too full, an id
             belongs to a row from another corpus, or the index is not this shard; what was
             committed is kept.
+        EngineError: The engine cannot be started, or its workers cannot work; what was committed
+            is kept.
     """
     opened = corpus if isinstance(corpus, Corpus) else open_corpus(corpus)
     remarks, n_rows, mark = _count(opened, shard)
-    model = embedder_for(index, embedder) if isinstance(embedder, str) else embedder
+    model = embedder
+    if isinstance(model, str):
+        # With an engine this one only says what is compared: its workers have the devices.
+        model = embedder_for(index, model, device="cpu" if engine else "auto")
     target = IndexFolder.open_or_create(index, model.fingerprint, n_classes=classes_of(model))
     require_class_scores(target, model)
     with target.writer(), system_memory_for_arrow():
         require_shard(target, opened, mark)
         if mark is not None:
             target.mark_shard(mark)
-        report = _Build(opened, target, model, options, progress, n_rows, shard).run()
+        work: LocalWork | EngineWork
+        if engine is None:
+            work = LocalWork(opened, target, model, options)
+        else:
+            counts = {"n_rows": n_rows, "n_places": remarks.n}
+            work = EngineWork(opened, target, model, options, engine=engine, **counts)
+        report = _Build(opened, target, work, progress, n_rows, shard).run()
         if mark is not None:
             target.mark_shard(replace(mark, done=True))
     notes = (*report.notes, *remarks.notes())
@@ -162,8 +174,7 @@ class _Build:
         self,
         corpus: Corpus,
         index: IndexFolder,
-        embedder: Embedder,
-        options: BuildOptions,
+        work: LocalWork | EngineWork,
         progress: Callable[[BuildProgress], None] | None,
         n_rows: int,
         shard: Shard | None,
@@ -171,22 +182,11 @@ class _Build:
         self._corpus = corpus
         self._shard = shard
         self._index = index
-        self._embedder = embedder
-        self._options = options
+        self._work = work
         self._progress = progress
         self._n_rows = n_rows
-        self._started = self._last_commit = self._last_progress = time.monotonic()
-        self._done = self._committed = 0
-        self._replaced: list[Replaced] = []
+        self._started = self._last_progress = time.monotonic()
         self._indexed = index.indexed_rows()
-        self._intake = Intake(
-            corpus,
-            embedder,
-            n_classes=index.n_classes,
-            options=options,
-            indexed=self._indexed,
-            source=_StoredRows(index),
-        )
         # Ids of the index that the corpus has not shown yet. A recording added by itself says
         # nothing about the others of its folder.
         self._unseen: set[str] = set()
@@ -199,52 +199,38 @@ class _Build:
         # Refuse what cannot succeed, before any work.
         self._refuse_foreign_ids()
         self._require_space()
-        # Inspect, decode, embed and commit, in the corpus's order.
-        intake = self._intake
-        try:
-            for _ in intake.process(self._seen_rows()):
-                self._done += 1
-                self._commit_if_due()
-                self._report_progress()
-            self._commit()
-        except BaseException as error:
-            intake.abandon()
-            if isinstance(error, KeyboardInterrupt):
-                self._commit_embedded()
-            raise
-        finally:
-            intake.close()
-        outdated = sorted({item.id for item in intake.rejected if item.id in self._indexed})
+        # Inspect, decode, embed and commit.
+        work = self._work
+        work.run(self._seen_rows(), self._report_progress)
+        outdated = sorted({item.id for item in work.rejected if item.id in self._indexed})
         n, stale = len(self._index.indexed_rows()), tuple(sorted(self._unseen))
-        self._notes = tuple(filter(None, [intake.beyond.note()]))
+        self._notes = tuple(filter(None, [work.note_beyond()]))
         # Free the row lookup before indexing columns, which needs memory itself.
-        intake.free_lookup()
+        work.free_lookup()
         del self._indexed
         self._unseen.clear()
         # Of a shard nothing is asked: what is made of all rows is made of the merged index.
-        if intake.n_accepted and n >= _ROWS_WORTH_AN_INDEX and self._shard is None:
+        if work.n_accepted and n >= _ROWS_WORTH_AN_INDEX and self._shard is None:
             self._index.index_columns()
-        rejected = tuple(
-            item.rejection for item in sorted(intake.rejected, key=lambda item: item.number)
-        )
+        rejected = tuple(item.rejection for item in work.rejected)
         # List what was rejected, and report.
         self._list_rejections(rejected)
         if n <= _MOST_MAPPED and self._shard is None:
             read_vector_set(self._index)  # which keeps a snapshot, so that questions find it
         self._report_progress(now=True)
         return BuildReport(
-            accepted=intake.n_accepted,
-            reused=intake.n_reused,
-            skipped=intake.n_unchanged,
+            accepted=work.n_accepted,
+            reused=work.n_reused,
+            skipped=work.n_unchanged,
             rejected=rejected,
             stale=stale,
             seconds=time.monotonic() - self._started,
-            audio_s=intake.audio_s,
+            audio_s=work.audio_s,
             n=n,
-            replaced=tuple(self._replaced),
+            replaced=tuple(work.replaced),
             notes=self._notes,
             outdated=tuple(outdated),
-            doubtful=intake.doubts.doubtful,
+            doubtful=work.doubtful,
         )
 
     # --- before the work -----------------------------------------------------------------
@@ -271,7 +257,7 @@ class _Build:
 
     def _require_space(self) -> None:
         n_new = max(0, self._n_rows - len(self._indexed))
-        row_bytes = self._embedder.fingerprint.dim * 4 + self._index.n_classes * 2 + _BYTES_PER_ROW
+        row_bytes = self._index.fingerprint.dim * 4 + self._index.n_classes * 2 + _BYTES_PER_ROW
         needed = n_new * row_bytes
         free = shutil.disk_usage(self._index.path).free
         if free < needed:
@@ -286,35 +272,6 @@ class _Build:
         for number, row in rows:
             self._unseen.discard(row.exemplar.id)
             yield number, row
-
-    # --- rows out --------------------------------------------------------------------------
-
-    def _commit_if_due(self) -> None:
-        waited_s = time.monotonic() - self._last_commit
-        is_due = self._intake.n_waiting >= self._options.commit_rows
-        if is_due or waited_s >= self._options.commit_s:
-            self._commit()
-
-    def _commit(self) -> None:
-        self._intake.finish_waiting()
-        self._commit_embedded()
-
-    def _commit_embedded(self) -> None:
-        self._last_commit = time.monotonic()
-        rows = [row for _, row in self._intake.take_out()]
-        if rows:
-            replaced = find_replaced(self._index, self._indexed, rows)
-            self._index.add(rows)
-            self._replaced += replaced
-            self._intake.forget_expected(rows)
-            self._committed += len(rows)
-            _log.info(
-                "committed %d rows, %d in this run",
-                len(rows),
-                self._committed,
-                extra={"n_rows": len(rows), "n_committed": self._committed},
-            )
-            self._report_progress(now=True)
 
     def _list_rejections(self, rejected: tuple[Rejection, ...]) -> None:
         """Replace this corpus's part of the index's list."""
@@ -331,25 +288,12 @@ class _Build:
         self._last_progress = time_s
         self._progress(
             BuildProgress(
-                done=self._done,
+                done=self._work.n_done,
                 total=self._n_rows,
-                accepted=self._intake.n_accepted,
-                committed=self._committed,
-                skipped=self._intake.n_unchanged,
-                rejected=len(self._intake.rejected),
+                accepted=self._work.n_accepted,
+                committed=self._work.n_committed,
+                skipped=self._work.n_unchanged,
+                rejected=self._work.n_rejected,
                 seconds=time_s - self._started,
             )
         )
-
-
-class _StoredRows:
-    """The rows of an index, as a source of vectors that were made before."""
-
-    def __init__(self, index: IndexFolder) -> None:
-        self._index = index
-
-    def holder(self, key: AudioKey) -> str | None:
-        return self._index.indexed_rows().holder(key)
-
-    def rows(self, ids: Iterable[str]) -> Mapping[str, Row]:
-        return self._index.rows(ids)

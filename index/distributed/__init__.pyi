@@ -1,4 +1,5 @@
 from .commit import UnitDriver
+from .engines import Done, EmbedderByName, Engine, Failed, RayEngine, Worker, WorkerMaker, run_units
 from .merge import MergeReport, merge_indexes
 from .shards import CorpusDigest, Shard, require_shard, shard_of
 from .staging import STAGING_FOLDER, Staging, clear_other_runs
@@ -7,7 +8,12 @@ from .units import Unit, UnitHome, UnitResult, UnitRow, embed_rows, reject_rows
 __all__ = [
     "STAGING_FOLDER",
     "CorpusDigest",
+    "Done",
+    "EmbedderByName",
+    "Engine",
+    "Failed",
     "MergeReport",
+    "RayEngine",
     "Shard",
     "Staging",
     "Unit",
@@ -15,10 +21,13 @@ __all__ = [
     "UnitHome",
     "UnitResult",
     "UnitRow",
+    "Worker",
+    "WorkerMaker",
     "clear_other_runs",
     "embed_rows",
     "merge_indexes",
     "reject_rows",
     "require_shard",
+    "run_units",
     "shard_of",
 ]

@@ -95,6 +95,11 @@ class UnitDriver:
         self.beyond = TimesBeyond()
 
     @property
+    def n_rejected(self) -> int:
+        """Rows that cannot be used."""
+        return len(self._rejected)
+
+    @property
     def rejected(self) -> tuple[Rejected, ...]:
         """Rows that cannot be used, in the corpus's order."""
         return tuple(sorted(self._rejected, key=lambda item: item.number))
@@ -307,6 +312,10 @@ class UnitDriver:
             )
         if self._staging is not None:
             self._staging.clear()
+
+    def free_lookup(self) -> None:
+        """Free what is known of the index; no unit can be handed out or committed afterwards."""
+        del self._indexed
 
     # --- private ---------------------------------------------------------------------------
 

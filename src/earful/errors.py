@@ -11,6 +11,7 @@
     │   └── IndexBusyError       another process is writing the index
     ├── SharingError             an index cannot be pushed, pulled or trusted
     ├── StoreError               an object store cannot be used, or an address in one is wrong
+    ├── EngineError              a cluster cannot be used, or its workers cannot work
     ├── ScanError                a scan's folder or kept steps are damaged, foreign or in use
     │   └── ScanMismatchError    a scan's folder or kept steps do not fit what is asked
     ├── LabelError               a label cannot be kept or taken back, or a journal is damaged
@@ -110,6 +111,10 @@ class StoreError(EarfulError):
     """An object store cannot be reached, refuses, or cannot be trusted, or an address is wrong."""
 
     anchor: ClassVar[str] = "store"
+
+
+class EngineError(EarfulError):
+    """A cluster cannot be reached or used, or no worker of it can do its work."""
 
 
 class ScanError(EarfulError):
