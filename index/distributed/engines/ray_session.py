@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from earful.errors import EngineError, MissingExtraError
-from earful.model.runtime import n_cores
 from earful.wording import quoted
 
 _CONNECT_S: Final = 10.0
@@ -131,8 +130,7 @@ def _connect(ray: Any, address: str, runtime_env: dict[str, Any]) -> Any:
     _require_answer(address)
     own: dict[str, Any] = {}
     if address == "local":
-        own = {"num_cpus": n_cores(), "include_dashboard": False}
-        own["object_store_memory"] = _STORE_BYTES
+        own = {"include_dashboard": False, "object_store_memory": _STORE_BYTES}
     try:
         with warnings.catch_warnings():
             # Ray forks to start programs, which never come to use LanceDB.

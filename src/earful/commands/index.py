@@ -12,6 +12,7 @@ import typer
 from earful import console
 from earful.commands.approximate import index_approximate
 from earful.commands.datasets import warn_of_rows
+from earful.commands.engine_options import EngineOptions
 from earful.commands.health import index_health, index_map, index_prepare
 from earful.commands.load import prepare_answers, print_better_ears, rehearse
 from earful.commands.merge import ShardOption, index_merge, parse_shard
@@ -50,7 +51,9 @@ _DTYPES = ("auto", "float32", "bfloat16")
 _CORPUS_ORDER = (
     *("revision", "id_"),
     *("column", "label_separator", "drop_missing", "merge_rows", "group_pattern", "group_by"),
-    *("root", "max_duration_s", "allow_outside", "device", "dtype", "dry_run", "as_json"),
+    *("root", "max_duration_s", "allow_outside", "device", "dtype", "shard"),
+    *("engine", "workers", "cpus_per_worker", "gpus_per_worker", "ray_address", "ray_autoscaling"),
+    *("dry_run", "as_json"),
 )
 
 index_app = typer.Typer(help="Build and look after an index of exemplars.", no_args_is_help=True)
@@ -96,8 +99,10 @@ def index_build(
     as_json: JsonOption = False,
     *,
     reading: CorpusOptions,
+    where: EngineOptions,
 ) -> None:
     """Embed a labelled corpus into an index; run again after an interruption to go on."""
+    engine = where.open(device=device)
     # Open the corpus: a published dataset, or one of the user's own.
     opened: Corpus
     if dataset:
@@ -131,6 +136,9 @@ def index_build(
     options = BuildOptions(limits=AudioLimits(max_duration_s=max_duration_s))
     only = parse_shard(shard)
     if dry_run:
+        reject_unused(
+            {"--engine": engine is not None}, "embeds, and a --dry-run does not; leave one out"
+        )
         from earful.index.corpus import survey_corpus
 
         surveyed = survey_corpus(opened, limits=options.limits)
@@ -147,12 +155,20 @@ def index_build(
         return
     # Embed it; rows that are indexed already are skipped.
     one_of(_DTYPES, dtype, "--dtype")
-    warm_up()
+    if engine is None:
+        warm_up()
+    else:
+        device = "cpu"  # of the embedder that those of the workers are compared with
     is_new = not (index.is_dir() and any(index.iterdir()))
     model = embedder_for(index, embedder, revision=revision, device=device, dtype=dtype)
     with console.progress_bar("embedding", sys.stderr) as progress:
         report = build_index(
-            opened, index, embedder=model, options=options, shard=only, progress=progress
+            *(opened, index),
+            embedder=model,
+            options=options,
+            shard=only,
+            engine=engine,
+            progress=progress,
         )
     if only is None:
         prepare_answers(index, model)
