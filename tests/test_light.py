@@ -35,6 +35,7 @@ finally:
 # None of these is needed by what ships; LanceDB is, by whatever changes an index.
 EXTRAS = (
     "openai",
+    "ray",
     "torch",
     "torchaudio",
     "transformers",
