@@ -84,4 +84,4 @@ def test_a_killed_driver_loses_no_row_that_was_committed(address: str, tmp_path:
     assert done.returncode == 0
     whole = index_contents(Index.open(tmp_path / "whole.index"))
     require_same(index_contents(Index.open(index)), whole)
-    assert not verify_index(index).faults
+    assert not verify_index(Index.open(index)).problems

@@ -169,8 +169,11 @@ class RayWorkers:
 
         while True:
             self._give_out(take)
-            if not (self._returned or any(worker.given for worker in self._workers)):
-                return
+            if not any(worker.given for worker in self._workers):
+                # Nobody has room while all workers start, and yet there may be a unit.
+                if (unit := take()) is None:
+                    return
+                self._returned.appendleft(unit)
             self._start_missing()
             yield from self._collect()
 

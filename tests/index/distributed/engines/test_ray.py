@@ -94,7 +94,7 @@ def test_workers_make_what_a_local_build_makes(write: Callable[..., Path], tmp_p
         for path in (tmp_path / "ray.index", tmp_path / "local.index")
     ]
     assert found[0] == found[1]
-    assert not verify_index(tmp_path / "ray.index").faults
+    assert not verify_index(Index.open(tmp_path / "ray.index")).problems
     again = build(table, RayEngine(workers=1, load=Levels))
     assert (again.accepted, again.skipped, again.rejected) == (0, 20, report.rejected)
 

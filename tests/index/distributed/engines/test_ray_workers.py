@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 
 from earful.errors import EngineError, IndexMismatchError, MissingExtraError
-from earful.index.distributed import Done, Failed, Unit, UnitResult, Worker
+from earful.index.distributed import Done, Failed, Unit, UnitResult, Worker, run_units
 from earful.index.distributed.engines.ray_workers import RayWorkers
-from tests.support.engines import ToldWorker, answered, units_of
+from tests.support.engines import EngineHere, ToldWorker, answered, rejected, units_of
 from tests.support.ray_stub import (
     ActorDiedError,
     Death,
@@ -76,6 +76,28 @@ def test_only_the_unit_that_a_lost_worker_was_doing_fails() -> None:
     # What waited behind it is done by the next worker.
     assert sorted(numbers(outcomes)) == list(range(6))
     assert len(ray.actors) == 2
+
+
+def test_a_unit_that_ended_the_only_worker_is_tried_by_the_next() -> None:
+    lost: list[int] = []
+
+    def work(unit: Unit) -> None:
+        if len(lost) < 2 and unit.rows[0].number == 5:
+            lost.append(5)
+            raise Death(ActorDiedError("its process ended"))
+
+    class Stubbed(EngineHere):
+        def run(self, next_unit, make_worker):  # type: ignore[no-untyped-def]
+            first = next_unit()
+            workers = RayWorkers(
+                StubRay(), make_worker, n_workers=1, resources={}, start_s=60, unit_s=60
+            )
+            yield from workers.outcomes(first, next_unit)
+
+    units = units_of(6, n_each=1)
+    done = run_units(Stubbed(), units, lambda: Told(work=work), reject=rejected)
+    assert sorted(number for result in done for number in result.numbers) == list(range(6))
+    assert len(lost) == 2
 
 
 def test_a_worker_that_ran_out_of_memory_says_so() -> None:
