@@ -41,7 +41,8 @@ class EngineHere:
         self, next_unit: Callable[[], Unit | None], make_worker: Callable[[], Worker]
     ) -> Generator[Done | Failed]:
         self.n_open += 1
-        worker, flying = self._make(make_worker), []
+        flying: list[Unit] = []
+        worker = self._make(make_worker)
         try:
             while True:
                 while len(flying) < self.n and (unit := next_unit()) is not None:

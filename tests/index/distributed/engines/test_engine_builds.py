@@ -38,20 +38,12 @@ def test_an_engine_makes_what_a_local_build_makes(table: Path, tmp_path: Path) -
     here, there = tmp_path / "here.index", tmp_path / "there.index"
     seen: list[BuildProgress] = []
     local = build_index(table, here, embedder=Levels())
-    report = build_index(
-        table,
-        there,
-        embedder=Levels(),
-        engine=EngineHere(load=Levels, seed=5),
-        progress=seen.append,
-    )
+    engine = EngineHere(load=Levels, seed=5)
+    report = build_index(table, there, embedder=Levels(), engine=engine, progress=seen.append)
     assert contents(there) == contents(here)
     assert report.rejected == local.rejected != ()
-    assert (report.accepted, report.n, report.audio_s) == (
-        13,
-        13,
-        pytest.approx(local.audio_s, 0.1),
-    )
+    assert (report.accepted, report.n) == (13, 13)
+    assert report.audio_s == pytest.approx(local.audio_s, 0.1)
     query = np.array([0.6, 0.8], dtype=np.float32)
     found = [
         [(hit.exemplar.id, hit.similarity) for hit in Index.open(path).vectors().search(query, k=8)]
