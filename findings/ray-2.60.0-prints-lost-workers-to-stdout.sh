@@ -55,8 +55,8 @@ time.sleep(5)  # what is printed comes from a thread
 ray.shutdown()
 print(json.dumps({"lost": lost}))
 PY
-env -u RAY_ADDRESS RAY_raylet_start_wait_time_s=180 RAY_USAGE_STATS_ENABLED=0 \
-    RAY_ENABLE_UV_RUN_RUNTIME_ENV=0 "$python" driver.py >out.txt 2>err.txt
+env -u RAY_ADDRESS RAY_USAGE_STATS_ENABLED=0 RAY_ENABLE_UV_RUN_RUNTIME_ENV=0 \
+    "$python" driver.py >out.txt 2>err.txt
 "$python" - <<'PY'
 from importlib.metadata import version
 from pathlib import Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import shutil
@@ -14,9 +15,12 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from earful.errors import EngineError, MissingExtraError
-from earful.wording import quoted
+from earful.wording import quoted, shortened
+
+_log = logging.getLogger(__name__)
 
 _CONNECT_S: Final = 10.0
+_STARTS: Final = 3
 # Units and results are small. Ray's own default is a third of the memory.
 _STORE_BYTES: Final = 256 << 20
 _ENVIRONMENT: Final = {
@@ -25,8 +29,6 @@ _ENVIRONMENT: Final = {
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     # Nobody who builds an index asked for that.
     "RAY_USAGE_STATS_ENABLED": "0",
-    # A busy machine needs longer than the 30 s of the default.
-    "RAY_raylet_start_wait_time_s": "180",
 }
 
 
@@ -128,33 +130,60 @@ def _import_ray() -> Any:
 
 def _connect(ray: Any, address: str, runtime_env: dict[str, Any]) -> Any:
     _require_answer(address)
-    own: dict[str, Any] = {}
     if address == "local":
-        own = {"include_dashboard": False, "object_store_memory": _STORE_BYTES}
+        return _start(ray, runtime_env)
     try:
-        with warnings.catch_warnings():
-            # Ray forks to start programs, which never come to use LanceDB.
-            warnings.filterwarnings("ignore", "lancedb fork support", RuntimeWarning)
-            return ray.init(
-                address=address,
-                runtime_env=runtime_env or None,
-                log_to_driver=False,
-                logging_level="ERROR",
-                **own,
-            )
-    except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
+        return _init(ray, address=address, runtime_env=runtime_env or None)
+    except Exception as error:  # Ray raises plain ones, too
         ray.shutdown()
-        reason = " ".join(str(error).split())
-        if address == "local":
-            raise EngineError(
-                f"Ray cannot be started on this machine ({reason}); try again when it is less "
-                "busy, or build without --engine ray"
-            ) from error
         raise EngineError(
-            f"--ray-address {address}: Ray cannot be used there ({reason}); expected a cluster of "
-            f"Ray {ray.__version__}. `ray status --address {address}` says whether there is one, "
-            "and without --ray-address one is started on this machine"
+            f"--ray-address {address}: Ray cannot be used there ({_reason(error)}); expected a "
+            f"cluster of Ray {ray.__version__}. `ray status --address {address}` says whether "
+            "there is one, and without --ray-address one is started on this machine"
         ) from error
+
+
+def _start(ray: Any, runtime_env: dict[str, Any]) -> Any:
+    """Start a Ray on this machine: again where a busy machine takes more than Ray's 30 s."""
+    for n_more in reversed(range(_STARTS)):
+        others = set(_children())
+        try:
+            return _init(
+                ray,
+                address="local",
+                runtime_env=runtime_env or None,
+                include_dashboard=False,
+                object_store_memory=_STORE_BYTES,
+            )
+        except Exception as error:  # Ray raises plain ones, too
+            ray.shutdown()
+            for process in set(_children()) - others:
+                process.kill()  # Ray forgets what it has started when it has not come up
+            if not n_more or "timed out" not in str(error):
+                raise EngineError(
+                    f"Ray cannot be started on this machine ({_reason(error)}); try again when it "
+                    "is less busy, or build without --engine ray"
+                ) from error
+            _log.warning("Ray did not start in time, trying again", extra={"n_more": n_more})
+    return None
+
+
+def _init(ray: Any, **options: Any) -> Any:
+    with warnings.catch_warnings():
+        # Ray forks to start programs, which never come to use LanceDB.
+        warnings.filterwarnings("ignore", "lancedb fork support", RuntimeWarning)
+        return ray.init(log_to_driver=False, logging_level="ERROR", **options)
+
+
+def _reason(error: Exception) -> str:
+    return shortened(" ".join(str(error).split()))
+
+
+def _children() -> Iterator[Any]:
+    """Yield the processes that this one has started, and theirs."""
+    import psutil  # comes with Ray
+
+    yield from psutil.Process().children(recursive=True)
 
 
 def _require_answer(address: str) -> None:
