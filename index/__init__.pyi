@@ -1,7 +1,7 @@
 from .builder import BuildOptions, BuildReport, build_index
 from .corpus import Corpus, CorpusRow, Exemplar, Rejection, open_corpus
 from .datasets import Dataset, DatasetCorpus, list_datasets, load_dataset, load_declaration
-from .distributed import MergeReport, Shard, merge_indexes
+from .distributed import MergeReport, RayEngine, Shard, merge_indexes
 from .health import Finding, Health, HealthLimits, LabelHealth, check_health
 from .index import Index
 from .maintenance import IndexFault, VerifyReport, export_index, repair_index, verify_index
@@ -31,6 +31,7 @@ __all__ = [
     "MergeReport",
     "Partitions",
     "PullLimits",
+    "RayEngine",
     "Rejection",
     "Row",
     "SearchFilter",
