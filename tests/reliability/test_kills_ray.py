@@ -12,25 +12,18 @@ from pathlib import Path
 import pytest
 
 from earful.index import Index, build_index, verify_index
-from earful.index.distributed.engines.ray_session import ray_session
 from tests.support.killed_jobs import index_contents, require_same
+from tests.support.ray_clusters import MARKS, patient_ray
 from tests.support.small_corpus import Samples, write_corpus
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.trial,
-    pytest.mark.timeout(1800),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs"),
-]
+pytestmark = [*MARKS, pytest.mark.trial]
 _ROOT = Path(__file__).resolve().parents[2]
 _KILLS = 8
 _DRIVER = """
 import sys
 from earful.index import BuildOptions, build_index
 from earful.index.distributed import RayEngine
+from tests.support.ray_clusters import MARKS, patient_ray
 from tests.support.small_corpus import Samples
 
 def tell(progress):
@@ -47,11 +40,8 @@ build_index(
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """A Ray that outlives its drivers."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(_ROOT))
-        patch.delenv("RAY_ADDRESS", raising=False)
-        with ray_session("") as ray:
-            yield ray.get_runtime_context().gcs_address
+    with patient_ray() as address:
+        yield address
 
 
 def test_a_killed_driver_loses_no_row_that_was_committed(address: str, tmp_path: Path) -> None:

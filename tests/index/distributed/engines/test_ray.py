@@ -17,8 +17,8 @@ from earful.errors import EngineError, IndexMismatchError
 from earful.index import Index, build_index, verify_index
 from earful.index.builder import BuildReport
 from earful.index.distributed import RayEngine
-from earful.index.distributed.engines.ray_session import ray_session
 from tests.support.levels import Levels, write_level, write_table
+from tests.support.ray_clusters import MARKS, patient_ray
 from tests.support.ray_embedders import (
     DEADLY,
     RAISING,
@@ -28,26 +28,14 @@ from tests.support.ray_embedders import (
     when_there,
 )
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(900),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs"),
-]
-_ROOT = Path(__file__).resolve().parents[4]
+pytestmark = MARKS
 _LEVELS = [0.05 + number / 40 for number in range(20)]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
-    """A Ray of this machine, whose workers find what tests share."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(_ROOT))
-        patch.delenv("RAY_ADDRESS", raising=False)
-        with ray_session(""):
-            yield
+def cluster() -> Iterator[str]:
+    with patient_ray() as address:
+        yield address
 
 
 @pytest.fixture(autouse=True)
@@ -146,14 +134,14 @@ def test_more_workers_than_there_is_room_for_are_refused(write: Callable[..., Pa
         build(write(), RayEngine(workers=4096, gpus_per_worker=1, load=Levels))
 
 
-def test_the_command_builds_with_a_ray_of_its_own(
-    write: Callable[..., Path], tmp_path: Path
+def test_the_command_builds_on_a_cluster_by_its_address(
+    write: Callable[..., Path], tmp_path: Path, cluster: str
 ) -> None:
     table = write()
     command = [sys.executable, "-m", "earful", "index", "build", str(table), "--index"]
     options = ["--embedder", "logmel", "--engine", "ray", "--workers", "1", "--json"]
     done = subprocess.run(
-        [*command, str(tmp_path / "cli.index"), *options],
+        [*command, str(tmp_path / "cli.index"), *options, "--ray-address", cluster],
         stdout=subprocess.PIPE,
         env={**os.environ, "EARFUL_HOME": str(tmp_path / "home")},
         check=False,
