@@ -13,7 +13,7 @@ import pytest
 
 from earful.index import Index, build_index, verify_index
 from tests.support.killed_jobs import index_contents, require_same
-from tests.support.ray_clusters import MARKS, patient_ray
+from tests.support.ray_clusters import MARKS, ray_cluster
 from tests.support.small_corpus import Samples, write_corpus
 
 pytestmark = [*MARKS, pytest.mark.trial]
@@ -23,7 +23,7 @@ _DRIVER = """
 import sys
 from earful.index import BuildOptions, build_index
 from earful.index.distributed import RayEngine
-from tests.support.ray_clusters import MARKS, patient_ray
+from tests.support.ray_clusters import MARKS, ray_cluster
 from tests.support.small_corpus import Samples
 
 def tell(progress):
@@ -40,7 +40,7 @@ build_index(
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """A Ray that outlives its drivers."""
-    with patient_ray() as address:
+    with ray_cluster() as address:
         yield address
 
 

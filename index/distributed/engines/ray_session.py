@@ -144,7 +144,10 @@ def _connect(ray: Any, address: str, runtime_env: dict[str, Any]) -> Any:
 
 
 def _start(ray: Any, runtime_env: dict[str, Any]) -> Any:
-    """Start a Ray on this machine: again where a busy machine takes more than Ray's 30 s."""
+    """Start a Ray on this machine, again where a busy machine is too slow for it.
+
+    Ray gives its parts 15 and 30 s to start, and no option makes that more.
+    """
     for n_more in reversed(range(_STARTS)):
         others = set(_children())
         try:

@@ -18,7 +18,7 @@ from earful.index import Index, build_index, verify_index
 from earful.index.builder import BuildReport
 from earful.index.distributed import RayEngine
 from tests.support.levels import Levels, write_level, write_table
-from tests.support.ray_clusters import MARKS, patient_ray
+from tests.support.ray_clusters import MARKS, ray_cluster
 from tests.support.ray_embedders import (
     DEADLY,
     RAISING,
@@ -34,7 +34,7 @@ _LEVELS = [0.05 + number / 40 for number in range(20)]
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[str]:
-    with patient_ray() as address:
+    with ray_cluster() as address:
         yield address
 
 
