@@ -116,6 +116,8 @@ class StoreError(EarfulError):
 class EngineError(EarfulError):
     """A cluster cannot be reached or used, or no worker of it can do its work."""
 
+    anchor: ClassVar[str] = "engine"
+
 
 class ScanError(EarfulError):
     """A scan's folder, or the steps that it keeps, are damaged, foreign, newer or in use."""
