@@ -114,8 +114,8 @@ class DiskSearch:
             table.row_columns,
             # The rows that pass the filter may all lie in partitions far from the query.
             n_probes=settings.n_partitions if condition else settings.n_probes,
-            # As many rows by their full vectors as when the recall was measured.
-            refine=-(-settings.refine * (k + 1) // (k + _SPARE)),
+            # At least as many rows by their full vectors as when the recall was measured.
+            refine=-(-settings.refine * (max(k, settings.k) + 1) // (k + _SPARE)),
             where=condition,
         )
         return self._ranked(found, query, k, filter)
