@@ -35,10 +35,11 @@ COMMANDS = {
     "map": "index map tones.index --html map.html --method umap",
     "media": "classify phone.m4a --index tones.index",
     "object-stores": "index info s3://bucket/tones.index",
+    "ray": "index build sounds --index ray.index --embedder logmel --engine ray",
     "serve": "serve --index tones.index --port 0 --no-open",
 }
 # Nothing of theirs is a command.
-WITHOUT_COMMAND = {"all", "faiss-gpu", "notebook", "ray", "train"}
+WITHOUT_COMMAND = {"all", "faiss-gpu", "notebook", "train"}
 Folder = Callable[[Installed], Path]
 
 
