@@ -43,7 +43,7 @@ TITLES: Final = {
     "hnsw-sq": "IVF_HNSW_SQ",
     "hnsw-pq": "IVF_HNSW_PQ, 32 bytes a row",
     "flat": "IVF_FLAT",
-    "exact": "none: all rows compared",
+    "exact": "none: LanceDB reads all rows",
 }
 
 
