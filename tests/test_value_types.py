@@ -28,7 +28,7 @@ from tests.test_public_api import offered_types
 # Arrow in them, which tests of their own send to other processes.
 LIVE = {
     *("AnswerTree", "FlamingoBatch", "Job", "PreparedTask", "Reading", "Remarks", "Retrieved"),
-    *("UnitResult",),
+    *("Done", "LabelCounts", "StubEndpoint", "UnitResult"),
 }
 # Whose fields depend on each other: as they are by default.
 BY_DEFAULT = {
@@ -69,6 +69,8 @@ FIELDS: dict[str, dict[str, Any]] = {
     "Evaluation": {"scorecard": "computed from the document"},
     "EvaluationSettings": {"resamples": 100, "strategies": ("nearest",), "arms": ("vote",)},
     "LabelVote": {"evidence": None},
+    "RayEngine": {"load": None},
+    "WorkerMaker": {"load": math.sqrt},
 }
 VALUES = {
     name: kind

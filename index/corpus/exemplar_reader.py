@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from earful.errors import CorpusError
+from earful.errors import CorpusError, StoreError
 from earful.index.corpus.columns import MAY_BE_MISSING, MovedPaths, looks_like_time
 from earful.index.corpus.exemplar import Exemplar, default_id, to_nfc
 from earful.index.corpus.fields import FieldReader, is_of_kaleidoscope, path_of_kaleidoscope
@@ -168,7 +168,10 @@ class ExemplarReader(FieldReader):
                 f"{where}: audio {quoted(text)} is a path of {len(text)} characters; expected at "
                 f"most {MAX_PATH}"
             )
-        stored = location_at(text)
+        try:
+            stored = location_at(text)
+        except StoreError as error:
+            raise CorpusError(f"{where}: audio {error}") from error
         if stored is None and _URL.match(text):
             raise CorpusError(
                 f"{where}: audio {quoted(text)} is a URL; expected a file, or an object of a store "

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from contextlib import closing
 from pathlib import Path
 
-from earful.errors import CorpusError
+from earful.errors import CorpusError, StoreError
 from earful.index.corpus.exemplar_reader import ExemplarReader
 from earful.index.corpus.tables import as_text, read_rows, table_kind
 from earful.object_stores import (
@@ -54,7 +54,10 @@ def root_of_table(
         columns: Column of a field, where it has another name than usual.
     """
     text = _first_audio(table, known, columns)
-    location = location_at(text) if is_address(text) else None
+    try:
+        location = location_at(text) if is_address(text) else None
+    except StoreError:
+        location = None  # whoever reads the row says what is wrong with it
     if location is None:
         return folder
     return stored_path(Location(scheme=location.scheme, bucket=location.bucket))

@@ -75,8 +75,8 @@ class Manifest:
         nonce: Makes the bytes of each one its own.
     """
 
-    files: Mapping[str, Entry]
-    dropped: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Entry] = field(hash=False)
+    dropped: Mapping[str, str] = field(default_factory=dict, hash=False)
     published: str = ""
     nonce: str = ""
 

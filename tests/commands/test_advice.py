@@ -42,6 +42,7 @@ LIBRARY = {
     "index/maintenance/verify.py": ("index verify",),
     "index/storage/index_folder.py": (*QUESTIONS, "index build"),
     "index/storage/header.py": ("index verify",),
+    "index/storage/header.py:require_same_embedder": (*QUESTIONS, "index build"),
     "model/audio/blocks/reader.py": ("scan",),
     "model/audio/recorders/reading.py": ("scan",),
     "model/audio/recorders/stamps.py": ("scan",),
@@ -50,6 +51,19 @@ LIBRARY = {
     "index/recordings/encoding_run.py": ("scan",),
     "index/recordings/find.py": ("scan",),
     "index/recordings/store.py": ("scan",),
+    "index/distributed/engines/attempts.py": ("index build",),
+    "index/distributed/engines/ray_session.py": ("index build",),
+    "index/distributed/engines/ray_workers.py": ("index build",),
+    "index/distributed/merge_checks.py": ("index merge",),
+    "index/distributed/shards.py": ("index build",),
+    "index/remote/fetching.py": QUESTIONS,
+    "index/search/approximate/committing.py": ("index approximate",),
+    "index/sharing/cards/card.py": ("index card",),
+    "index/sharing/layout.py": ("index pull",),
+    "index/sharing/pull.py": ("index pull",),
+    "index/sharing/push.py": ("index push",),
+    "index/sharing/trust.py": ("index pull",),
+    "model/prompt.py": ("classify", "ask", "caption", "chat", "evaluate"),
     "rag/montage.py": ("classify", "ask", "caption", "chat"),
     "rag/scan/clock.py": ("scan",),
     "rag/scan/detection/detectors.py": ("scan",),
@@ -81,6 +95,14 @@ LIBRARY = {
     "rag/task/parse_examples.py": TASKS,
     # Functions of the commands' own files that are no command, by file.
     "src/earful/cli.py:_scan_long": ("demo",),
+    "src/earful/commands/approximate.py": ("index approximate",),
+    "src/earful/commands/engine_options.py": ("index build",),
+    "src/earful/commands/sharing.py:_require_audio": ("index push", "index card"),
+    # Who pulls reads it of who pushes.
+    "src/earful/commands/sharing.py:_show_plan": ("index pull",),
+    "src/earful/demo/corpus.py": ("demo",),
+    "src/earful/object_stores/store.py": ("index build", *QUESTIONS),
+    "src/earful/testing/stub_endpoint.py": ENDPOINTS,
     "src/earful/console.py:describe_answer": ("classify", "ask", "caption", "demo"),
     "src/earful/console.py:describe_build": ("index build", "index add"),
     "src/earful/console.py:_describe_replaced": ("index build", "index add"),
@@ -114,6 +136,15 @@ ELSEWHERE = {
     "src/earful/commands/models.py": ("--embedder", "--model"),
     # An option of pip.
     "model/hub_models/loading.py": ("--upgrade",),
+    "src/earful/demo/corpus.py": ("--force-reinstall",),
+    # Shows how to use what was made, or which build to end.
+    "index/sharing/cards/card.py": ("--embedder", "--index", "--model"),
+    "src/earful/commands/approximate.py": ("--backend", "--index"),
+    "src/earful/commands/sharing.py": ("--model",),
+    "index/distributed/merge_checks.py": ("--shard",),
+    # Options of other programs: Ray's, and a server's in whose place a stub speaks.
+    "index/distributed/engines/ray_session.py": ("--address", "--head"),
+    "src/earful/testing/stub_endpoint.py": ("--limit-mm-per-prompt",),
     # Shows how to use what was made.
     "src/earful/console.py": ("--index", "--backend"),
     "src/earful/commands/questions/long_recordings.py": ("--index", "--examples"),
@@ -156,7 +187,8 @@ OPTIONS = {
     }
     for name, command in COMMANDS.items()
 }
-ROOT_OPTIONS = {"--debug", "--verbose", "--log-json", "--version", "--help"}
+# Those that stand anywhere in a command.
+ROOT_OPTIONS = {"--debug", "--verbose", "--log-json", "--version", "--help", "--storage-option"}
 
 
 def sentences(tree: ast.AST) -> Iterator[tuple[str, str, int]]:

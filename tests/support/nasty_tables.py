@@ -247,8 +247,9 @@ def _fields(ending: str, write: Callable[[dict[str, str]], bytes]) -> Iterator[N
 
     for path in ("../a.wav", "/etc/passwd", "x/../../a.wav", "./../a.wav"):
         yield row(f"the path {path}", "lies outside", audio=path)
-    for path in ("http://x/a.wav", "file:/etc/passwd", "file:///etc/passwd", "s3://b/a", "DATA:x"):
-        yield row(f"the address {path}", "is a URL; expected a local file", audio=path)
+    for path in ("http://x/a.wav", "file:/etc/passwd", "file:///etc/passwd", "DATA:x"):
+        yield row(f"the address {path}", "is a URL; expected a file, or an object", audio=path)
+    yield row("the address s3://b/a", "is no name of a bucket", audio="s3://b/a")
     yield row("no path", "names no audio file", audio=" ")
     yield row("a long path", "expected at most 4096", audio="x/" * PATH_LIMIT)
     plain = {"title": "a name that looks like a path elsewhere", "says": ""}

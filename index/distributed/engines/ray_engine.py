@@ -63,7 +63,7 @@ class RayEngine:
     unit_s: float = 3600.0
     max_unit_rows: int = 64
     load: Callable[[], Embedder] | None = None
-    runtime_env: Mapping[str, Any] = field(default_factory=dict)
+    runtime_env: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     __repr__ = short_repr
 

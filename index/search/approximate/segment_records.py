@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,13 +42,13 @@ class Segment:
     part: int
     parts: int
     uuid: str
-    fragments: Mapping[int, Sequence[str]]
+    fragments: Mapping[int, Sequence[str]] = field(hash=False)
     version: int
     index_version: int
     created: str
     details: tuple[str, str]
-    files: Mapping[str, str]
-    sizes: Mapping[str, int]
+    files: Mapping[str, str] = field(hash=False)
+    sizes: Mapping[str, int] = field(hash=False)
     centroids_sha256: str
     n_rows: int
     build_s: float

@@ -28,7 +28,7 @@ _TIMED_ROWS: Final = 2**16
 _TIMED_QUERIES: Final = 9
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Truth:
     """Rows of a table that serve as queries, and how near the rows nearest to them are.
 

@@ -31,4 +31,4 @@ def no_lance(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def refuse(folder: Path) -> None:
         raise AssertionError(f"LanceDB was used in {folder}")
 
-    return lambda: monkeypatch.setattr(table, "_connect", refuse)
+    return lambda: monkeypatch.setattr(table, "connect", refuse)

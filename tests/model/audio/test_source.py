@@ -35,7 +35,7 @@ def test_things_that_are_not_files(tmp_path: Path) -> None:
     assert "is a link to gone.wav, which does not exist" in refusal(tmp_path / "dangling")
     assert "no such file" in refusal(tmp_path / "nothing.wav")
     assert "no such file" in refusal(tmp_path / "file" / "below")
-    assert "expected a local file" in refusal("https://example.org/a.wav")
+    assert "is an address, expected a file" in refusal("https://example.org/a.wav")
     assert "no file can have this name" in refusal("a\0b.wav")
     assert "no file can have this name" in refusal("\ud800.wav")
     assert "cannot be opened" in refusal("x" * 5000)
