@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from earful.files import temporary_name, write_atomically
+from tests.support.facilities import has
 
 
 def test_the_old_file_stays_until_the_new_one_is_whole(
@@ -34,8 +35,9 @@ def test_the_old_file_stays_until_the_new_one_is_whole(
     write_atomically(path, "né\r\n\udcff")
     new = "né\r\n\udcff".encode(errors="surrogatepass")
     assert path.read_bytes() == new
-    assert synced == [".run.json.tmp", tmp_path.name]
-    assert at_sync == [b"old\n", new]
+    # Where a folder cannot be opened, none is flushed.
+    folders = [(tmp_path.name, new)] if has("O_DIRECTORY") else []
+    assert list(zip(synced, at_sync, strict=True)) == [(".run.json.tmp", b"old\n"), *folders]
     assert os.listdir(tmp_path) == ["run.json"]
 
 

@@ -31,19 +31,19 @@ def environment_without(name: str) -> dict[str, str]:
 
 def run_without(name: str, arguments: list[str]) -> tuple[int, str]:
     """Run tests without a facility; return pytest's status and its last line."""
-    process = subprocess.Popen(
+    last = ""
+    with subprocess.Popen(
         [sys.executable, "-m", "pytest", "-q", *FAST, *arguments],
         cwd=ROOT,
         env=environment_without(name),
         stdout=subprocess.PIPE,
         text=True,
-    )
-    assert process.stdout is not None
-    last = ""
-    for line in process.stdout:
-        sys.stdout.write(line)
-        last = line.strip() or last
-    return process.wait(), last
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            sys.stdout.write(line)
+            last = line.strip() or last
+    return process.returncode, last
 
 
 def main(words: list[str]) -> int:

@@ -8,6 +8,7 @@ import pytest
 
 from earful.system import TOO_LONG_STATUS, TOO_MUCH_STATUS, describe_system, memory_bytes
 from tests.portable.run import environment_without
+from tests.support.facilities import needs
 
 SPIN = "limit_cpu_time(0.2)\nwhile True: pass"
 BLOAT = "limit_memory(100 << 20)\nkept = []\nwhile True: kept.append(bytearray(b'x' * (8 << 20)))"
@@ -24,6 +25,7 @@ def test_a_watchdog_ends_a_process_that_takes_too_much(script: str, status: int)
     assert time.monotonic() - began_s < 60
 
 
+@needs("resource")
 def test_memory_is_told_in_bytes() -> None:
     before = memory_bytes()
     kept = bytearray(b"x" * (64 << 20))
