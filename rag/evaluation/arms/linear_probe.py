@@ -57,13 +57,21 @@ def probe_scores(
     own = np.array([row_of.get(item.id, -1) for item in items])
     fold_of = _folds(groups, _N_FOLDS)
     scores = np.zeros((len(items), len(candidates.labels)))
+    n_untrained = 0
     for fold in range(_N_FOLDS):
         mine = np.flatnonzero((own >= 0) & (fold_of[own] == fold))
         training = rows[fold_of[rows] != fold]
-        if mine.size and training.size:
+        if not training.size:
+            n_untrained += mine.size
+        elif mine.size:
             answer = _fit(candidates, training, groups[training], exclusive=exclusive)
             scores[mine] = answer(queries[mine])
     notes.append(f"the probe is cross-fitted in {_N_FOLDS} parts, groups kept together")
+    if n_untrained:
+        notes.append(
+            f"the probe is no baseline for {n_untrained} of {len(items)} recordings: all exemplars "
+            "are one group, or look alike, so that none was left to train on, and its scores are 0"
+        )
     return scores, tuple(notes)
 
 
