@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.index.corpus import Exemplar
-from earful.index.storage import Row
 from earful.model import Fingerprint
 
 DIM: Final = 256
 N_CLUSTERS: Final = 4_000
 N_GROUPS: Final = 200
-N_LABELS: Final = 50
 # How far a cluster lies from the middle of its group, and a row from that of its cluster.
 _CLUSTER_SPREAD: Final = 0.6
 _ROW_SPREAD: Final = 0.45
@@ -55,32 +51,6 @@ def clustered_vectors(n: int, *, rows_at_once: int) -> Iterator[NDArray[np.float
         noise = own.standard_normal((rows_at_once, DIM), np.float32) / np.float32(DIM**0.5)
         chosen = own.choice(N_CLUSTERS, rows_at_once, p=shares)
         yield _unit(centres[chosen] + _ROW_SPREAD * noise)[: n - start]
-
-
-def rows_of(vectors: NDArray[np.float32], first: int) -> list[Row]:
-    """Give each vector an exemplar; no audio is needed to search.
-
-    Args:
-        vectors: float32, shape ``(n, 256)``.
-        first: Number of the first row.
-    """
-    return [
-        Row(
-            exemplar=Exemplar(
-                id=f"{number % N_LABELS}/{number:09}.wav",
-                audio=PurePosixPath(f"{number % N_LABELS}/{number:09}.wav"),
-                labels=(f"label {number % N_LABELS}",),
-                split="train" if number % 4 else "test",
-                group=f"recording {number // 5}",
-            ),
-            root=Path("/sounds"),
-            duration_s=10.0,
-            file_sha256=f"{number:064x}",
-            content_sha256=f"{number:064x}",
-            vector=vector,
-        )
-        for number, vector in enumerate(vectors, first)
-    ]
 
 
 def _unit(rows: NDArray[np.floating]) -> NDArray[np.float32]:

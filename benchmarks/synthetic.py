@@ -28,8 +28,13 @@ def vectors_and_queries(
     return _unit(rows), _unit(queries)
 
 
-def rows_of(vectors: NDArray[np.float32]) -> list[Row]:
-    """Give each vector an exemplar; no audio is needed to search."""
+def rows_of(vectors: NDArray[np.float32], first: int = 0) -> list[Row]:
+    """Give each vector an exemplar; no audio is needed to search.
+
+    Args:
+        vectors: float32, shape ``(n, dim)``.
+        first: Number of the first row.
+    """
     return [
         Row(
             exemplar=Exemplar(
@@ -45,7 +50,7 @@ def rows_of(vectors: NDArray[np.float32]) -> list[Row]:
             content_sha256=f"{number:064x}",
             vector=vector,
         )
-        for number, vector in enumerate(vectors)
+        for number, vector in enumerate(vectors, first)
     ]
 
 
