@@ -29,8 +29,8 @@ from typing import Any, Final
 
 import numpy as np
 from benchmarks.large_rows import DIM, MADE_BY, N_CLUSTERS, clustered_vectors
-from benchmarks.synthetic import rows_of
 from benchmarks.resident import peak_bytes
+from benchmarks.synthetic import rows_of
 from benchmarks.turns import RESULTS, keep, machine
 from numpy.typing import NDArray
 
