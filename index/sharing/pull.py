@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -195,9 +195,11 @@ def pull_index(
                 embedder=embedder,
             ).write(partial)
             if before is None:
+                _require_unchanged(target, None)
                 replace_folder(partial, target)
             else:
                 with WriterLock(target).held():
+                    _require_unchanged(target, before)
                     replace_folder(partial, target)
     earlier = before or {}
     return PullReport(
@@ -254,6 +256,23 @@ def _rows_before(target: Path, source: Place, *, force: bool) -> dict[str, str] 
             "folder, or replace it all the same: --force"
         )
     return row_digests(opened)
+
+
+def _require_unchanged(target: Path, before: Mapping[str, str] | None) -> None:
+    """Refuse to replace what somebody has written while the files were on their way.
+
+    Raises:
+        SharingError: The folder holds other rows than when the pull began.
+    """
+    if before is None:
+        is_same = not target.exists() or (target.is_dir() and not any(target.iterdir()))
+    else:
+        is_same = row_digests(Index.open(target)) == before
+    if not is_same:
+        raise SharingError(
+            f"{as_argument(target)}: was changed while it was pulled, and is left as it is; look "
+            "at it, then pull again, or choose a new folder"
+        )
 
 
 @contextmanager

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from earful.errors import SharingError
 from earful.index.sharing.layout import REQUIRED, SharedFile, files_of_share
 from earful.index.sharing.places.place import Listing, Progress, Sending, changed_meanwhile
-from earful.index.sharing.places.swap import replace_folder
+from earful.index.sharing.places.swap import replace_folder, restore_folder
+from earful.system import FileLock, lock_beside
 
 _READ_AT_ONCE: Final = 2**20
 
@@ -32,6 +33,8 @@ class FolderPlace:
 
     def look(self, revision: str = "") -> Listing | None:
         """Return what it holds; its revision is the digest of its lists."""
+        if not self._folder.exists():
+            self._restore()
         if not self._folder.exists():
             return None
         with self._told("read"):
@@ -74,8 +77,8 @@ class FolderPlace:
 
     def send(self, sending: Sending, progress: Progress | None) -> str:
         """Replace the folder in one step."""
-        beside = self._folder.with_name(f".{self._folder.name}.pushing")
-        with self._told("written"):
+        beside = self._beside
+        with self._told("written"), self._held():
             shutil.rmtree(beside, ignore_errors=True)
             if self._folder.exists():
                 shutil.copytree(self._folder, beside)
@@ -92,6 +95,35 @@ class FolderPlace:
             replace_folder(beside, self._folder)
         after = self.look()
         return after.revision if after else ""
+
+    @property
+    def _beside(self) -> Path:
+        return self._folder.with_name(f".{self._folder.name}.pushing")
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Hold the folder that a push grows in: two in it at once would mix."""
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(lock_beside(self._beside))
+        if not lock.acquire():
+            raise SharingError(
+                f"{self.name}: another process is pushing to it; wait until it is done, then push "
+                "again. Nothing was pushed"
+            )
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _restore(self) -> None:
+        """Put back what a push that was killed had set aside, where that may be written."""
+        lock = FileLock(lock_beside(self._beside))
+        with suppress(OSError):
+            if lock.acquire():
+                try:
+                    restore_folder(self._folder)
+                finally:
+                    lock.release()
 
     @contextmanager
     def _told(self, done: str) -> Iterator[None]:
