@@ -109,7 +109,8 @@ class _Fetch:
             found = self._store.read(MANIFEST_NAME, max_bytes=MAX_BYTES, unless=known)
         except MissingObjectError:
             return self._missing()
-        local, scanned = self._mirror.scan(state)
+        local, stamps = self._mirror.scan(state)
+        scanned = state.stamped(local, stamps)
         own = {name for name, entry in local.items() if state.files.get(name) != entry}
         own |= state.files.keys() - local.keys()
         if found is None:
@@ -231,8 +232,7 @@ class _Fetch:
             fetched=now(),
         )
         # The files were just digested: their stamps say so from now on.
-        stamps = {name: _stamp_of(folder / name) for name in manifest.files}
-        mirror.write_state(replace(fresh, stamps=stamps))
+        mirror.write_state(replace(fresh, stamps=mirror.stamps(manifest.files)))
 
 
 def together(work: Callable[[_T], object], items: Iterable[_T]) -> None:
@@ -277,11 +277,6 @@ def _still_kept(leftovers: Mapping[str, str], folder: Path) -> Iterator[tuple[st
                 (folder / name).unlink()
         else:
             yield name, since
-
-
-def _stamp_of(path: Path) -> tuple[int, int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 @contextmanager

@@ -17,7 +17,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -58,6 +58,20 @@ class MirrorState:
     leftovers: Mapping[str, str] = field(default_factory=dict)
     is_applying: bool = False
     fetched: str = ""
+
+    def stamped(
+        self, found: Mapping[str, Entry], stamps: Mapping[str, tuple[int, int, int]]
+    ) -> Self:
+        """Return it with the stamps of the files that are as it has them, and of no others.
+
+        What was changed here must not be taken for what it was.
+
+        Args:
+            found: The files that there are now.
+            stamps: Those of all of them.
+        """
+        kept = {name: stamps[name] for name, one in found.items() if self.files.get(name) == one}
+        return replace(self, stamps=kept)
 
 
 class Mirror:
@@ -161,8 +175,8 @@ class Mirror:
         except OSError as error:
             raise self._unwritable(error) from error
 
-    def scan(self, state: MirrorState) -> tuple[dict[str, Entry], MirrorState]:
-        """Return the files of the folder that belong to the index, and the state with their stamps.
+    def scan(self, state: MirrorState) -> tuple[dict[str, Entry], dict[str, tuple[int, int, int]]]:
+        """Return the files of the folder that belong to the index, and the stamps of them.
 
         Raises:
             OSError: A file cannot be read.
@@ -175,13 +189,21 @@ class Mirror:
                 continue
             path = self.folder / name
             status = path.stat()
-            stamp = (status.st_size, status.st_mtime_ns, status.st_ino)
+            stamp = _stamp_of(status)
             if state.stamps.get(name) == stamp and name in known:
                 found[name] = known[name]
             else:
                 found[name] = Entry(size_bytes=status.st_size, sha256=sha256_of(path))
             stamps[name] = stamp
-        return found, replace(state, stamps=stamps)
+        return found, stamps
+
+    def stamps(self, names: Iterable[str]) -> dict[str, tuple[int, int, int]]:
+        """Return the stamps of files that were just digested.
+
+        Raises:
+            OSError: One cannot be read.
+        """
+        return {name: _stamp_of((self.folder / name).stat()) for name in names}
 
     def set_aside(self) -> Path:
         """Move the folder out of the way, where it stays an index, and return its new path."""
@@ -213,6 +235,10 @@ class Mirror:
             f"{self.location}: its copy in {self._home} cannot be written ({error.strerror}); name "
             "another folder by the variable EARFUL_CACHE"
         )
+
+
+def _stamp_of(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def _entry(values: Any) -> Entry:

@@ -7,11 +7,13 @@ later, when nobody can be fetching them.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from earful.errors import IndexBusyError, IndexFolderError, StoreError
@@ -75,7 +77,8 @@ class _Publication:
         self._state = mirror.state()
 
     def run(self) -> PublishReport:
-        local, state = self._mirror.scan(self._state)
+        state = self._state
+        local, stamps = self._mirror.scan(state)
         if local == dict(state.files):
             return PublishReport()
         self._require_whole(local)
@@ -90,7 +93,7 @@ class _Publication:
         if etag is None:
             raise self._lost()
         self._mirror.write_state(
-            replace(state, etag=etag, files=local, is_applying=False, fetched=now())
+            replace(state, etag=etag, files=local, stamps=stamps, is_applying=False, fetched=now())
         )
         n_removed = self._remove_old(before, manifest)
         size = sum(entry.size_bytes for entry in fresh.values())
@@ -142,7 +145,10 @@ class _Publication:
             there = self._store.head(entry.object_name)
             if there is not None and there.size_bytes == entry.size_bytes:
                 return  # of a run that was cut short
-            self._store.upload(entry.object_name, self._mirror.folder / name)
+            path = self._mirror.folder / name
+            self._store.upload(
+                entry.object_name, path if "/" in name else _as_digested(path, entry)
+            )
 
         together(upload, fresh.values())
         return {name: entry for name, entry in fresh.values()}
@@ -151,7 +157,13 @@ class _Publication:
         time = now()
         manifest = Manifest(files=local, published=time, nonce=secrets.token_hex(8))
         dropped = {d: before.dropped.get(d, time) for d in before.digests | before.dropped.keys()}
-        dropped = {d: since for d, since in dropped.items() if d not in manifest.digests}
+        # Nobody asks any more since when the others are gone: they go by their age.
+        oldest = datetime.now(UTC) - KEPT_AFTER_DROPPED
+        dropped = {
+            d: since
+            for d, since in dropped.items()
+            if d not in manifest.digests and time_of(since) > oldest
+        }
         return replace(manifest, dropped=dropped)
 
     def _remove_old(self, before: Manifest, manifest: Manifest) -> int:
@@ -181,3 +193,20 @@ class _Publication:
             f"changes were not; they are in {as_argument(self._mirror.folder)}. Run the command "
             "again: it takes up what the other one wrote"
         )
+
+
+def _as_digested(path: Path, entry: Entry) -> bytes:
+    """Return the bytes of a file that were digested: a reviewer may add to the journal at any time.
+
+    Raises:
+        IndexFolderError: They are others now.
+        OSError: It cannot be read.
+    """
+    with open(path, "rb") as file:
+        data = file.read(entry.size_bytes)
+    if hashlib.sha256(data).hexdigest() != entry.sha256:
+        raise IndexFolderError(
+            f"{path}: was changed while it was published; the store holds what it held before. Run "
+            "the command again"
+        )
+    return data

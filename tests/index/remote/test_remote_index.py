@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from earful.errors import IndexBusyError, IndexFolderError, StoreError
-from earful.index import Index
+from earful.index import Index, verify_index
 from earful.index.remote import Mirror, local_folder
 from earful.index.storage import IndexFolder
 from earful.model import Fingerprint
@@ -245,7 +245,54 @@ def test_old_objects_go_a_day_later(
     newest = store.read("manifest.json", max_bytes=1 << 20)
     assert newest is not None
     # A header of the same second may have come back.
-    assert not left & (set(dropped) - Manifest.from_bytes(newest[0], ADDRESS).digests)
+    manifest = Manifest.from_bytes(newest[0], ADDRESS)
+    assert not left & (set(dropped) - manifest.digests)
+    # What is gone is forgotten, or the list of it would grow for ever.
+    assert not dropped.keys() & manifest.dropped.keys()
     machine("there")
     assert ids(Index.open(ADDRESS)) == ["b", "c"]
     assert mirror.folder.is_dir()
+
+
+def test_a_label_given_while_it_is_published_spoils_nothing(
+    made: Index, machine: Machine, make_row: MakeRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = local_folder(ADDRESS) / "labels.jsonl"
+    journal.write_text("first\n")
+    head = ObjectStore.head
+
+    def label(self: ObjectStore, name: str) -> Any:
+        if name.startswith("objects/") and journal.read_text() == "first\n":
+            journal.write_text("first\nsecond\n")
+        return head(self, name)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(ObjectStore, "head", label)
+        made.add([make_row("c")])
+    machine("there")
+    assert ids(Index.open(ADDRESS)) == ["a", "b", "c"]
+    assert (local_folder(ADDRESS) / "labels.jsonl").read_text() == "first\n"
+    machine("here")
+    made.add([make_row("d")])
+    machine("there")
+    assert (local_folder(ADDRESS) / "labels.jsonl").read_text() == "first\nsecond\n"
+
+
+def test_what_a_kill_left_unpublished_is_published_with_its_lists(
+    made: Index, machine: Machine, make_row: MakeRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = IndexFolder.open(ADDRESS)
+    with monkeypatch.context() as killed:
+        killed.setattr("earful.index.remote.folder.publish", lambda mirror, store: None)
+        folder.add([make_row("c")])
+    # A reader sees what changed, and must not take it for published.
+    for _ in range(2):
+        assert ids(Index.open(ADDRESS)) == ["a", "b", "c"]
+    with IndexFolder.open(ADDRESS).writer():
+        pass
+    machine("there")
+    found = Index.open(ADDRESS)
+    assert (ids(found), found._folder.header.n) == (["a", "b", "c"], 3)
+    for name in ("index.json", "checksums.txt"):
+        assert (found.path / name).read_bytes() == (folder.path / name).read_bytes()
+    assert verify_index(found).n_unlisted == 0
