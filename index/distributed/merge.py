@@ -149,11 +149,11 @@ def merge_indexes(
             require_distinct_groups(opened, target)
         known = require_free_of_clashes(opened, target, prefix=prefix, read=_renamed_rows)
         if target is None:
-            _require_space(target_path, opened)
+            _require_space(target_path, opened, n_there=len(known))
             target = IndexFolder.create(target_path, first.fingerprint, n_classes=first.n_classes)
             held.enter_context(target.writer())
         else:
-            _require_space(target.path, opened)
+            _require_space(target.path, opened, n_there=len(known))
         merge = _Merge(target, opened, known, prefix=prefix, progress=progress)
         merge.run()
         rejected = _rejections(target, opened)
@@ -296,11 +296,12 @@ def _prefixed(batch: pa.RecordBatch, prefix: str) -> pa.RecordBatch:
     return with_column(with_column(batch, "exemplar_sha256", exemplars), "row_sha256", digests)
 
 
-def _require_space(target: Path, parts: Sequence[Part]) -> None:
+def _require_space(target: Path, parts: Sequence[Part], *, n_there: int) -> None:
+    """Refuse a merge for which the disk is too full; rows that are there already take no more."""
     there = next(path for path in (target, *target.absolute().parents) if path.exists())
     folder = parts[0].folder
     row_bytes = folder.fingerprint.dim * 4 + folder.n_classes * 2 + _BYTES_PER_ROW
-    n_rows = sum(len(part.folder.table) for part in parts)
+    n_rows = sum(len(part.folder.table) for part in parts) - n_there
     needed, free = n_rows * row_bytes, shutil.disk_usage(there).free
     if free < needed:
         raise IndexFolderError(

@@ -318,3 +318,14 @@ def test_a_row_inserted_moves_no_other(table: Path, tmp_path: Path) -> None:
 def _built(table: Path, index: Path) -> Path:
     build_index(table, index, embedder=Levels(), options=OPTIONS)
     return index
+
+
+def test_a_merge_that_is_done_needs_no_room(
+    parts: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    merge_indexes(parts[:2], tmp_path / "all.index", partial=True)
+    usage = shutil.disk_usage(tmp_path)._replace(free=2000)
+    monkeypatch.setattr("earful.index.distributed.merge.shutil.disk_usage", lambda path: usage)
+    assert merge_indexes(parts[:2], tmp_path / "all.index", partial=True).added == 0
+    with pytest.raises(IndexFolderError, match=r"rows need about .* bytes and the disk has 2,000"):
+        merge_indexes(parts, tmp_path / "all.index")
