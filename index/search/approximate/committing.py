@@ -59,7 +59,6 @@ def commit_segments(
     dataset = lance.dataset(folder.path / LANCE_FOLDER)
     _require_in_place(folder.path, segments, dataset)
     truth = find_truth(table, folder.fingerprint.dim, k=k, n_queries=n_queries)
-    home = folder.path / SEGMENTS_NAME
     for segment in segments:
         _move_files(folder.path, segment)
     field = dataset.lance_schema.field("vector").id()
@@ -72,7 +71,6 @@ def commit_segments(
 
     size_bytes = table.replace_vector_index(commit)
     table.index_columns()
-    shutil.rmtree(home, ignore_errors=True)
     measured = measure_recall(
         table,
         truth,
@@ -82,6 +80,8 @@ def commit_segments(
         size_bytes=size_bytes,
     )
     measured.write(folder.path)
+    # Last: after a kill before this, the same call begins with what was built.
+    shutil.rmtree(folder.path / SEGMENTS_NAME, ignore_errors=True)
     return measured
 
 

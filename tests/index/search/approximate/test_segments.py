@@ -17,6 +17,7 @@ from earful.index import (
     verify_index,
 )
 from earful.index.search import approximate
+from earful.index.search.approximate import committing
 from tests.support.large_indexes import clustered_rows, large_index
 
 # pylance takes long to import.
@@ -80,6 +81,24 @@ def test_a_commit_that_was_killed_after_moving_files_is_made_again(folder: Path)
     moved.rename(table / "_indices" / moved.name)
     made = commit_segments(Index.open(folder), recall=0.9, n_queries=20)
     assert made.recall >= 0.9
+
+
+def test_a_commit_that_was_killed_while_it_measured_is_made_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as context:
+        context.setattr(f"{committing.__name__}.measure_recall", killed)
+        with pytest.raises(KeyboardInterrupt):
+            commit_segments(Index.open(folder), n_queries=20)
+    index = Index.open(folder)
+    made = commit_segments(index, recall=0.9, n_queries=20)
+    assert (index.approximate, made.recall >= 0.9) == (made, True)
+    assert not (folder / "segments").exists()
+    assert index.search(index.vectors().vectors[0], k=1, backend="approximate")[0].rank == 0
+    assert verify_index(index).n_unlisted == 0
 
 
 def without_a_part(folder: Path) -> str:
