@@ -29,6 +29,7 @@ from earful.object_stores.store import (
     StoredObject,
 )
 from earful.system import replace_file
+from earful.wording import quoted
 
 MAX_BYTES: Final = 2 << 30
 """Space that all copies may take together, unless ``EARFUL_CACHE_BYTES`` says otherwise."""
@@ -223,9 +224,19 @@ def _about(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
+def _most_bytes() -> int:
+    text = os.environ.get("EARFUL_CACHE_BYTES") or str(MAX_BYTES)
+    if not (text.isascii() and text.isdigit()):
+        raise StoreError(
+            f"EARFUL_CACHE_BYTES={quoted(text)}: expected a whole number of bytes, such as "
+            f"{MAX_BYTES}; correct or unset the variable"
+        )
+    return int(text)
+
+
 def _make_room(folder: Path, size: int) -> None:
     """Remove the copies that were not used for longest, until there is room for another."""
-    most = int(os.environ.get("EARFUL_CACHE_BYTES") or MAX_BYTES)
+    most = _most_bytes()
     found = list[tuple[float, int, str]]()
     for parent in os.scandir(folder):
         if not parent.is_dir():

@@ -153,6 +153,12 @@ def test_copies_are_bounded(
     assert sum(path.stat().st_size for path in kept) <= 2 * size
 
 
+def test_an_odd_bound_of_copies_is_named(uploaded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EARFUL_CACHE_BYTES", "2 GB")
+    with pytest.raises(StoreError, match=r"EARFUL_CACHE_BYTES='2 GB': expected a whole number"):
+        file_sha256("s3://sounds/corpus/low/1.wav")
+
+
 def test_too_large_an_object_is_refused_before_it_is_fetched(
     uploaded: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
