@@ -142,7 +142,7 @@ def merge_indexes(
         if os.path.lexists(target_path / HEADER_NAME):
             target = IndexFolder.open(target_path)
             held.enter_context(target.writer())
-        missing = require_shards(opened, target, partial=partial)
+        missing = require_shards(opened, target, partial=partial, prefix=prefix)
         for part in opened:
             part.folder.table.check()
         if not prefix and not same_groups:

@@ -90,7 +90,7 @@ def require_parts(parts: Sequence[Part], target: Path) -> None:
 
 
 def require_shards(
-    parts: Sequence[Part], target: IndexFolder | None, *, partial: bool
+    parts: Sequence[Part], target: IndexFolder | None, *, partial: bool, prefix: bool
 ) -> tuple[int, ...]:
     """Accept all shards of one corpus, or indexes that are no shards.
 
@@ -98,6 +98,7 @@ def require_shards(
         parts: The parts.
         target: The merged index, if there is one.
         partial: Whether shards may be missing.
+        prefix: Whether the name of each part is to come before its ids.
 
     Returns:
         The missing shards, from 1.
@@ -121,6 +122,11 @@ def require_shards(
             f"shards first, and then the merged index with the others. {_NOTHING}"
         )
     first, wanted = shards[0]
+    if prefix:
+        raise IndexFolderError(
+            f"{first}: is shard {wanted} of a corpus, whose ids are its own; leave out --prefix, "
+            f"or no later build knows its rows. {_NOTHING}"
+        )
     holders: dict[int, Part] = {}
     for part, mark in shards:
         if mark.n != wanted.n:

@@ -329,3 +329,9 @@ def test_a_merge_that_is_done_needs_no_room(
     assert merge_indexes(parts[:2], tmp_path / "all.index", partial=True).added == 0
     with pytest.raises(IndexFolderError, match=r"rows need about .* bytes and the disk has 2,000"):
         merge_indexes(parts, tmp_path / "all.index")
+
+
+def test_shards_keep_the_ids_of_their_corpus(parts: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(IndexFolderError, match=r"shard 1/3 of a corpus.*leave out --prefix"):
+        merge_indexes(parts, tmp_path / "all.index", prefix=True)
+    assert not (tmp_path / "all.index").exists()
