@@ -64,7 +64,7 @@ def test_the_ten_lines_of_python_run(folder: Path) -> None:
     assert len(done.stdout.splitlines()) >= 2
 
 
-@pytest.mark.timeout(900)  # some forty commands, each a process of its own
+@pytest.mark.timeout(1500)  # some forty commands, each a process of its own
 def test_every_command_runs_as_printed(folder: Path) -> None:
     (task,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
     (folder / "machines.toml").write_text(task)

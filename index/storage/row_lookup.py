@@ -363,12 +363,18 @@ def count_labels(table: TableReader) -> LabelCounts:
     Raises:
         IndexFolderError: A file of the table is damaged or gone.
     """
-    found = LabelCounts.find(table.folder, state=table.state, n=len(table))
+    try:
+        state = table.state
+    except IndexFolderError:
+        # The version that is read was cleaned up since: its rows count, and nobody else needs them.
+        state = ""
+    found = LabelCounts.find(table.folder, state=state, n=len(table)) if state else None
     if found is None:
         columns = ["labels", *(("answer", NOT_LABELS) if table.has_not_labels else ())]
         if (mapped := table.read_snapshot(columns)) is not None:
             found = LabelCounts.count(mapped.to_batches())
         else:
             found = table.consume(columns, LabelCounts.count)
-        found.keep(table.folder, state=table.state)
+        if state:
+            found.keep(table.folder, state=state)
     return found

@@ -57,7 +57,7 @@ def test_commits_and_rejections_are_logged(
     (corpus / "secret hum" / "broken.wav").write_bytes(b"RIFF nothing useful")
     with caplog.at_level(logging.INFO, logger="earful"):
         build_index(corpus, tmp_path / "s.index", embedder="logmel")
-    committed, rejected = [r for r in caplog.records if r.name == "earful.index.builder.build"]
+    committed, rejected = [r for r in caplog.records if "builder" in r.name]
     assert committed.__dict__["n_rows"] == 6
     assert rejected.__dict__["audio"] == "secret hum/broken.wav"
     assert "broken.wav" in rejected.getMessage()

@@ -31,8 +31,6 @@ warnings.filterwarnings("ignore", message="lancedb fork support")
 
 STEP_ROWS = 3
 AUDIO = b"the bytes of a recording"
-# Readers of an old version lose it at once, not after an hour.
-table._KEEP_VERSIONS = timedelta(milliseconds=1)
 
 
 def rows(root: Path, name: str, step: int) -> list[Row]:
@@ -138,6 +136,8 @@ def run(index: Path, number: int, job: dict[str, object]) -> int:
 
 
 def main() -> None:
+    # Readers of an old version lose it at once, not after an hour.
+    table._KEEP_VERSIONS = timedelta(milliseconds=1)
     index, jobs = Path(sys.argv[1]), json.loads(sys.argv[2])
     pids = [run(index, number, job) for number, job in enumerate(jobs)]
     is_reader = [job["do"] == "read" for job in jobs]
