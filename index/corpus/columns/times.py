@@ -20,6 +20,7 @@ _NAMES: dict[str, str] = {
     **dict.fromkeys(("tmin", "t min", "t start"), "start_s"),
     **dict.fromkeys(("end", "stop", "end time", "stop time", "time end", "time stop"), "end_s"),
     **dict.fromkeys(("endtime", "stoptime", "tmax", "t max", "t end"), "end_s"),
+    **dict.fromkeys(("finish", "finish time", "time finish"), "end_s"),
     **dict.fromkeys(("duration", "dur", "length", "duration time"), "duration_s"),
     **dict.fromkeys(("onset", "onset time"), "onset"),
     **dict.fromkeys(("offset", "offset time"), "offset"),
@@ -39,7 +40,21 @@ _NUMBER = re.compile(r"[+-]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)(e[+-]?[0-9]+)?", re
 _WITH_UNIT = re.compile(rf"({_NUMBER.pattern})\s*(s|ms|sec|min|h)\.?", re.IGNORECASE)
 _CLOCK = re.compile(r"[0-9]{1,3}(:[0-9]{1,2}){1,2}([.,][0-9]+)?")
 _WORDS_OF_TIME = frozenset(
-    {"end", "ende", "stop", "dur", "len", "length", "s", "sec", "secs", "second", "seconds", "ms"}
+    {
+        "end",
+        "ende",
+        "stop",
+        "finish",
+        "dur",
+        "len",
+        "length",
+        "s",
+        "sec",
+        "secs",
+        "second",
+        "seconds",
+        "ms",
+    }
     | {"msec", "minutes", "fin", "fine", "from", "to", "von", "bis", "t0", "t1", "tmin", "tmax"}
     | {"tempo", "tiempo", "sample", "samples", "frame", "frames"}
 )
@@ -50,7 +65,7 @@ _BEGINNINGS = (
 _ENDINGS = ("time", "zeit", "start", "onset", "offset", "duration", "dauer", "ende", "times")
 _OF_STRETCHES = frozenset({"start_s", "end_s", "duration_s", "onset", "offset"})
 TimeForm = Literal["number", "clock", "text"]
-_OF_ENDS = frozenset({"end", "ende", "stop", "fin", "fine", "to", "bis", "t1", "tmax"})
+_OF_ENDS = frozenset({"end", "ende", "stop", "finish", "fin", "fine", "to", "bis", "t1", "tmax"})
 
 
 def add_times(

@@ -239,12 +239,21 @@ class _Gathering:
     def add_corpus(self, source: str | os.PathLike[str]) -> None:
         # Groups play no part in a scan.
         corpus = open_corpus(source, columns=self._sources.columns, group_by="none")
+        n_endless = 0
         for row in corpus:
+            n_endless += bool(row.exemplar.start_s) and row.exemplar.end_s is None
             if row.fault:
                 self._notes.append(row.fault)
             elif row.exemplar.labels or row.exemplar.not_labels:
                 self._add_exemplar(str(corpus.path(row.exemplar)), row.exemplar, row.where)
         self._notes += corpus.reading_notes()
+        if n_endless:
+            begins = counted(n_endless, "example begins", "examples begin")
+            self._notes.append(
+                f"{begins} after the start and {'has' if n_endless == 1 else 'have'} no end: each "
+                "reaches to the end of its recording; if a column gives the end, name it: --column "
+                "end_s=COLUMN"
+            )
 
     def add_task(self) -> Task | None:
         if self._sources.task is None:

@@ -142,6 +142,16 @@ def test_wrong_times_name_their_row() -> None:
     assert [one.start_s for one in marked.marks(5.0)] == [9.0]  # refused by who knows the length
 
 
+@pytest.mark.parametrize(("end", "is_told"), [("finish", False), ("until when", True)])
+def test_examples_without_an_end_are_told(end: str, is_told: bool) -> None:
+    record(Path("night.wav"), 5)
+    Path("calls.csv").write_text(f"file_name,begin,{end},species\nnight.wav,1,1.5,wren\n")
+    gathered = gather(["night.wav"], annotations=("calls.csv",))
+    assert any("--column end_s=COLUMN" in note for note in gathered.notes) is is_told
+    ((mark,),) = [one.marks(5.0) for one in gathered.marked]
+    assert (mark.start_s, mark.end_s) == (1.0, 5.0 if is_told else 1.5)
+
+
 def test_a_corpus_of_clips_gives_examples() -> None:
     record(Path("sounds/wren/1.wav"), 0.5)
     record(Path("sounds/owl/2.wav"), 0.5)
