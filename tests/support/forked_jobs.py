@@ -261,7 +261,7 @@ def convert_in_place(folder: str, seed: int) -> None:
         return writer
 
     FolderWriter.__enter__ = enter  # type: ignore[method-assign,assignment]
-    FolderWriter.__exit__ = lambda writer, *_: os.close(writer._lock)  # type: ignore[method-assign]
+    FolderWriter.__exit__ = lambda writer, *_: writer._lock.release()  # type: ignore[method-assign]
     FolderWriter._put_in_place = lambda _: None  # type: ignore[method-assign,assignment]
     convert(folder, seed)
 
