@@ -16,7 +16,7 @@ from earful.index import Index, verify_index
 from earful.index.builder import BuildOptions, build_index
 from earful.index.cache import FeatureCacheFolder, PreparedCache, ScoreCache, key_of
 from earful.index.maintenance import repair_index
-from earful.index.search import Hit, IndexBackend, approximate
+from earful.index.search import Hit, IndexBackend
 from tests.support.small_corpus import DIM, Samples, write_corpus
 from tests.support.snapshots import drop_snapshot
 
@@ -83,7 +83,7 @@ DAMAGES: tuple[Callable[[bytes, random.Random], bytes | None], ...] = (
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An index with files of every kind, some rows replaced and none missing."""
-    monkeypatch.setattr(approximate, "LEAST_ROWS", 100)
+    monkeypatch.setattr("earful.index.search.approximate.partitioning.LEAST_ROWS", 100)
     corpus = write_corpus(tmp_path / "sounds", N_FILES)
     folder = tmp_path / "made.index"
     build_index(corpus, folder, embedder=Samples(), options=OPTIONS)

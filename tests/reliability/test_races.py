@@ -12,7 +12,6 @@ import pytest
 
 from earful.errors import IndexFolderError
 from earful.index import Index, verify_index
-from earful.index.search import approximate
 from tests.support import index_races
 from tests.support.small_corpus import Samples, write_corpus
 
@@ -67,7 +66,7 @@ def ids_of(index: Index, name: str) -> set[str]:
 def test_writers_and_readers_at_the_same_time(
     index: Index, monkeypatch: pytest.MonkeyPatch, keep_figures: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr(approximate, "LEAST_ROWS", 100)
+    monkeypatch.setattr("earful.index.search.approximate.partitioning.LEAST_ROWS", 100)
     for step in range(40):
         index.add(index_races.rows(index.path.parent, "first", step))
     index.index_approximately(recall=0.5, k=5, n_queries=5)
