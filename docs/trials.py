@@ -17,6 +17,8 @@ KILLED = {
     "kills-shards": "`index build --shard`, of three shards each",
     "kills-merge": "`index merge`",
     "kills-units": "a driver that commits units",
+    "kills-push": "`index push`",
+    "kills-pull": "`index pull`",
     "kills-compact": "`index compact`",
     "kills-repair": "`index verify --repair`",
     "kills-features": "`index features`",
