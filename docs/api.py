@@ -5,11 +5,12 @@ Run it with ``./dev docs``.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from docs.written import write_or_check
 
 from earful.index import Index
 from earful.model import Fingerprint
@@ -144,11 +145,7 @@ def document() -> Mapping[str, Any]:
 
 def main() -> None:
     """Write the page, or with ``--check`` fail when it is not current."""
-    page = "\n".join(sections(document())).rstrip() + "\n"
-    if "--check" not in sys.argv[1:]:
-        TARGET.write_text(page, encoding="utf-8")
-    elif not TARGET.exists() or TARGET.read_text(encoding="utf-8") != page:
-        raise SystemExit("docs/api.md is out of date; run ./dev docs and commit it")
+    write_or_check({TARGET: "\n".join(sections(document())).rstrip() + "\n"})
 
 
 if __name__ == "__main__":

@@ -5,10 +5,10 @@ Run it with ``./dev docs``.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from docs.written import write_or_check
 from typer.core import TyperGroup
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -78,11 +78,7 @@ def sections() -> Iterator[str]:
 
 def main() -> None:
     """Write the page, or with ``--check`` fail when it is not current."""
-    page = "\n".join(sections())
-    if "--check" not in sys.argv[1:]:
-        TARGET.write_text(page, encoding="utf-8")
-    elif not TARGET.exists() or TARGET.read_text(encoding="utf-8") != page:
-        raise SystemExit("docs/cli.md is out of date; run ./dev docs and commit it")
+    write_or_check({TARGET: "\n".join(sections())})
 
 
 if __name__ == "__main__":

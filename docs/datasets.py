@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+
+from docs.written import write_or_check
 
 from earful.index.datasets import Dataset, Fact, list_datasets, load_declaration
 
@@ -77,12 +78,8 @@ def page() -> str:
 
 
 def main() -> None:
-    """Write the page, or fail when ``--check`` finds another."""
-    text = page()
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(text, encoding="utf-8")
-    elif not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != text:
-        sys.exit("docs/datasets.md is not current; run: ./dev docs")
+    """Write the page, or with ``--check`` fail when it is not current."""
+    write_or_check({PAGE: page()})
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ast
 import os
-import sys
 from pathlib import Path
+
+from docs.written import write_or_check
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "docs" / "reference"
@@ -66,19 +67,7 @@ def pages() -> dict[Path, str]:
 def main() -> None:
     """Write the pages, or with ``--check`` fail when they are not current."""
     wanted = pages()
-    there = set(TARGET.glob("*.md"))
-    if "--check" in sys.argv[1:]:
-        old = [p for p, text in wanted.items() if p not in there or p.read_text("utf-8") != text]
-        old += there - set(wanted)
-        if old:
-            names = ", ".join(sorted(path.name for path in old)[:5])
-            raise SystemExit(f"docs/reference is out of date ({names}); run ./dev docs, commit it")
-        return
-    TARGET.mkdir(exist_ok=True)
-    for path in there - set(wanted):
-        path.unlink()
-    for path, text in wanted.items():
-        path.write_text(text, encoding="utf-8")
+    write_or_check(wanted, left_over=set(TARGET.glob("*.md")) - set(wanted))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ Run it with ``./dev docs``. No measured number is typed by hand: each block betw
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
@@ -16,6 +15,7 @@ from benchmarks.default_path import NAMES
 from benchmarks.small_table import few_shot_table, interval_cell, markdown_table
 from benchmarks.turns import kept
 from docs import held_out, plan, trials
+from docs.written import write_or_check
 
 from earful.model.hub_models import CATALOGUE, FAMILIES
 
@@ -955,16 +955,8 @@ def render(page: Path, text: str) -> str:
 
 
 def main() -> None:
-    """Write the pages, or with ``--check`` fail when one is not current."""
-    for page in PAGES:
-        old = page.read_text(encoding="utf-8")
-        new = render(page, old)
-        if "--check" not in sys.argv[1:]:
-            page.write_text(new, encoding="utf-8")
-        elif old != new:
-            raise SystemExit(
-                f"{page.name} is behind what was measured; run ./dev docs and commit it"
-            )
+    """Write the pages, or with ``--check`` fail when they are not current."""
+    write_or_check({page: render(page, page.read_text(encoding="utf-8")) for page in PAGES})
 
 
 if __name__ == "__main__":

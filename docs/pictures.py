@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
+from docs.written import write_or_check
+
 IMAGES = Path(__file__).resolve().parent / "images"
 NUMBERS = IMAGES / "answers.json"
 QUERIES = {
@@ -210,12 +212,11 @@ def main() -> None:
     """Measure and draw, draw alone, or check."""
     if not {"--draw", "--check"} & set(sys.argv[1:]):
         NUMBERS.write_text(json.dumps(measure(), indent=1) + "\n", encoding="utf-8")
-    for name, picture in pictures(json.loads(NUMBERS.read_text(encoding="utf-8"))).items():
-        target = IMAGES / f"{name}.svg"
-        if "--check" not in sys.argv[1:]:
-            target.write_text(picture, encoding="utf-8")
-        elif not target.exists() or target.read_text(encoding="utf-8") != picture:
-            raise SystemExit(f"{target.name} is out of date; run python -m docs.pictures --draw")
+    drawn = pictures(json.loads(NUMBERS.read_text(encoding="utf-8")))
+    write_or_check(
+        {IMAGES / f"{name}.svg": picture for name, picture in drawn.items()},
+        remedy="python -m docs.pictures --draw",
+    )
 
 
 if __name__ == "__main__":

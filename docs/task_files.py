@@ -6,12 +6,12 @@ Run it with ``./dev docs``.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from docs.api import default_of, kind_of, resolved
+from docs.written import write_or_check
 from pydantic import TypeAdapter
 
 from earful.index.corpus import Exemplar
@@ -102,11 +102,7 @@ def _cell(text: str) -> str:
 
 def main() -> None:
     """Write the page, or with ``--check`` fail when it is not current."""
-    page = "\n".join(sections()).rstrip() + "\n"
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(page, encoding="utf-8")
-    elif not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page:
-        raise SystemExit("docs/task-files.md is out of date; run ./dev docs and commit it")
+    write_or_check({PAGE: "\n".join(sections()).rstrip() + "\n"})
 
 
 if __name__ == "__main__":

@@ -10,10 +10,12 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
+
+from docs.written import write_or_check
 
 from earful import errors
 from earful.diagnostics import BUG, MEMORY, SYSTEM, USAGE
@@ -79,6 +81,7 @@ def sections() -> Iterator[str]:
             yield f"[All {n} messages](messages.md#{anchor}) of this kind.\n"
 
 
+@cache
 def raised() -> Mapping[str, list[str]]:
     """Return every message of the code by anchor, sorted, with what it fills in left out."""
     known = dict(kinds())
@@ -128,12 +131,8 @@ def messages() -> Iterator[str]:
 
 def main() -> None:
     """Write the pages, or with ``--check`` fail when they are not current."""
-    for target, page in ((PAGE, sections()), (MESSAGES, messages())):
-        text = "\n".join(page).rstrip() + "\n"
-        if "--check" not in sys.argv[1:]:
-            target.write_text(text, encoding="utf-8")
-        elif not target.exists() or target.read_text(encoding="utf-8") != text:
-            raise SystemExit(f"docs/{target.name} is out of date; run ./dev docs and commit it")
+    written = {PAGE: sections(), MESSAGES: messages()}
+    write_or_check({page: "\n".join(parts).rstrip() + "\n" for page, parts in written.items()})
 
 
 if __name__ == "__main__":
