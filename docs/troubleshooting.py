@@ -18,8 +18,7 @@ from pathlib import Path
 from docs.written import write_or_check
 
 from earful import errors
-from earful.diagnostics import BUG, MEMORY, SYSTEM, USAGE
-from earful.errors import HELP_PAGE, EarfulError
+from earful.errors import BUG, HELP_PAGE, MEMORY, SYSTEM, USAGE, EarfulError
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, MESSAGES = ROOT / HELP_PAGE, ROOT / "docs" / "messages.md"

@@ -40,10 +40,6 @@ from earful.commands.store_options import (
     storage_options_first,
 )
 from earful.diagnostics import (
-    BUG,
-    MEMORY,
-    SYSTEM,
-    USAGE,
     JsonStderr,
     is_debugging,
     is_stderr_json,
@@ -52,6 +48,10 @@ from earful.diagnostics import (
     show_logs,
 )
 from earful.errors import (
+    BUG,
+    MEMORY,
+    SYSTEM,
+    USAGE,
     CorpusError,
     EarfulError,
     FilterError,

@@ -42,6 +42,12 @@ from typing import ClassVar, Final
 HELP_PAGE: Final = "docs/troubleshooting.md"
 """Page with a section for each kind of error."""
 
+# Its sections for what is none of the library's own errors.
+USAGE: Final = "usage"
+SYSTEM: Final = "system"
+MEMORY: Final = "memory"
+BUG: Final = "bug"
+
 
 def help_link(anchor: str) -> str:
     """Return where a kind of error is explained.

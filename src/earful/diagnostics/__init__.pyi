@@ -1,13 +1,9 @@
 from .bug_report import failure_report
 from .doctor import Finding, examine
-from .error_lines import BUG, MEMORY, SYSTEM, USAGE, print_error
+from .error_lines import print_error
 from .logs import JsonStderr, is_debugging, is_stderr_json, log_traceback, show_faults, show_logs
 
 __all__ = [
-    "BUG",
-    "MEMORY",
-    "SYSTEM",
-    "USAGE",
     "Finding",
     "JsonStderr",
     "examine",

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import Final
 
 from earful.diagnostics.logs import JsonStderr
 from earful.errors import help_link
 from earful.wording import printable
-
-# Sections for what is none of the library's own errors.
-USAGE: Final = "usage"
-SYSTEM: Final = "system"
-MEMORY: Final = "memory"
-BUG: Final = "bug"
 
 
 def print_error(message: str, anchor: str, *, told: set[str] | None = None) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Final
 
 from earful.errors import (
+    BUG,
     AudioError,
     EarfulError,
     EndpointError,
@@ -118,7 +119,7 @@ def unexpected(error: BaseException, what: str) -> RequestError:
         what: What failed; neither a query nor a header, which hold secrets.
     """
     _log.error("%s failed: %s: %s", what, type(error).__name__, error, exc_info=error)
-    return RequestError(UNEXPECTED, status=500, code="unexpected", explained_at="bug")
+    return RequestError(UNEXPECTED, status=500, code="unexpected", explained_at=BUG)
 
 
 def fault_body(fault: RequestError, folders: Iterable[Path] = ()) -> dict[str, object]:

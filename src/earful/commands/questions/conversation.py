@@ -27,8 +27,8 @@ from earful.commands.options import (
 )
 from earful.commands.questions.answers import advised
 from earful.commands.questions.long_recordings import advising
-from earful.diagnostics import USAGE, print_error
-from earful.errors import EarfulError, PromptError, help_link
+from earful.diagnostics import print_error
+from earful.errors import USAGE, EarfulError, PromptError, help_link
 
 if TYPE_CHECKING:
     from earful.rag import Answer
