@@ -38,7 +38,8 @@ _SMALL_DIM, _SMALL_CLASSES = 384, 521
 
 
 def _sizes() -> dict[int, dict[str, Any]]:
-    return {int(n): own for n, own in kept("large_index")["sizes"].items()}
+    sizes = kept("large_index")["sizes"]
+    return {int(n): {"rows": int(n), **own} for n, own in sizes.items()}
 
 
 def _largest() -> tuple[int, dict[str, Any]]:
@@ -88,7 +89,10 @@ def sizes() -> str:
                 cells.append("not measured")
         rows.append([title, *cells])
 
-    line("adding a row, ms of one core", lambda o: f"{o['write']['add_cpu_s'] / _n(o) * 1000:.2f}")
+    line(
+        "adding a row, ms of one core",
+        lambda o: f"{o['write']['add_cpu_s'] / o['rows'] * 1000:.2f}",
+    )
     line("a row on disk, bytes", lambda o: f"{o['write']['bytes_a_row']:,.0f}")
     line("peak memory of adding", lambda o: _bytes(o["write"]["peak_bytes"]))
     line("looking up what is known, s of one core", lambda o: f"{o['go on']['stage_cpu_s']:.0f}")
@@ -129,10 +133,6 @@ def sizes() -> str:
         f"on {machine['cpu']}, {machine['cpus']} cores that other work shared: read the processor "
         "times and the memory, and no wall time."
     )
-
-
-def _n(own: dict[str, Any]) -> int:
-    return int(next(n for n, other in _sizes().items() if other == own))
 
 
 def kinds() -> str:
@@ -215,21 +215,21 @@ def _parts(n: int) -> int:
 def plan() -> str:
     """Return the table of what numbers of clips take."""
     _, own = _largest()
-    index_bytes = float(own["approximate"]["bytes_a_row"])
+    longer = _CLAP_DIM / kept("large_index")["dim"]
+    index_bytes = float(own["approximate"]["bytes_a_row"]) * longer
     rows = []
     for n in SIZES:
-        parts, known = _parts(n), _known_bytes() * n / _parts(n)
+        parts = _parts(n)
+        known = _known_bytes() * n / parts
         clap, disk = _clap_s() * n, _row_bytes(_CLAP_DIM) * n
-        index = index_bytes * (_CLAP_DIM / kept("large_index")["dim"]) * n
-        build = _build_s(n) * _CLAP_DIM / kept("large_index")["dim"]
         rows.append(
             [
                 _count(n),
                 f"{_cores(clap)}, {_dollars(clap / 3600 * ASSUMED.core_hour)}",
                 f"{_bytes(disk)}, {_dollars(disk / 1e9 * ASSUMED.gb_month)} a month",
                 f"{parts} of {n / parts / 1e6:.1f} M rows, {_bytes(known)} each",
-                _bytes(index),
-                _cores(build),
+                _bytes(index_bytes * n),
+                _cores(_build_s(n) * longer),
                 "exact or approximate" if n <= 10**6 else "approximate",
             ]
         )
