@@ -1,6 +1,5 @@
 """A Ray of this machine for the tests of a module."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from earful.index.distributed.engines.ray_session import ray_session
+from earful.system import n_processors
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -17,7 +17,7 @@ MARKS = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs"),
+    pytest.mark.skipif(n_processors() < 2, reason="needs two CPUs"),
 ]
 
 
