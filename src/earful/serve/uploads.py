@@ -167,9 +167,8 @@ class Uploads:
         )
         with self._lock:
             incoming.close()
-            replace_file(
-                incoming.path, path
-            )  # fails where its sender is gone: then nothing changes
+            # Fails where its sender is gone: then nothing changes.
+            replace_file(incoming.path, path)
             before = self._kept.pop(id, None)
             if before is not None and before.source.path != path:
                 before.source.path.unlink(missing_ok=True)
