@@ -922,6 +922,7 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "page": trials.page,
     },
     ROOT / "docs" / "scale-out" / "large-search.md": {"kinds": plan.kinds, "sizes": plan.sizes},
+    ROOT / "docs" / "scale-out" / "object-stores.md": {"store": plan.store},
     ROOT / "docs" / "scale-out" / "plan.md": {
         "rates": plan.rates,
         "assumptions": plan.assumptions,

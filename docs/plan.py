@@ -1,4 +1,4 @@
-"""The tables of docs/scale-out: large indexes as measured, and what more rows would take.
+"""The tables of docs/scale-out: large indexes and stores as measured, and what more rows take.
 
 What is measured comes from ``benchmarks/results``. What is assumed stands in ``ASSUMED``, and
 everything else is computed here.
@@ -165,6 +165,23 @@ def kinds() -> str:
         ]
         parts.append(markdown_table(head, rows))
     return "\n\n".join(parts)
+
+
+def store() -> str:
+    """Return the table of an index in an object store beside one in a folder."""
+    told = kept("object_store")
+    build, opened = told["build"], told["open"]
+    ratio = f"{build['ratio']:.2f} (wanted: at most {build['wanted']:g})"
+    rows = [
+        ["build", f"{build['folder_s']:.1f} s", f"{build['store_s']:.1f} s", ratio],
+        [
+            "open what has not changed",
+            f"{opened['folder_ms']:.1f} ms",
+            f"{opened['store_ms']:.1f} ms",
+            "",
+        ],
+    ]
+    return markdown_table(["", "folder", "store", "ratio"], rows)
 
 
 # --- the plan ------------------------------------------------------------------------------
