@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from earful import console
+from earful.commands.merge import parse_shard
 from earful.commands.options import (
     IndexArgument,
     JsonOption,
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 # From so many rows on one process takes minutes.
 _ROWS_WORTH_PARTS: Final = 5_000_000
-_SHARD: Final = re.compile(r"(\d{1,6})/(\d{1,6})")
 
 
 @example("earful index approximate sounds.index --recall 0.99")
@@ -63,7 +62,7 @@ def index_approximate(
     if train or shard or drop:
         measured = {"--recall": recall != 0.95, "--k": k != 10, "--queries": queries != 200}
         reject_unused(measured, "is for --commit, which measures the recall")
-    part = _part_of(shard) if shard else None
+    part = parse_shard(shard)
     opened = Index.open(index)
     if drop:
         opened.drop_approximate()
@@ -77,7 +76,7 @@ def index_approximate(
         found = {"partitions": made.n_partitions, "train_s": made.train_s}
         print_result(found, text, as_json=as_json)
     elif part:
-        segment = index_segment(opened, *part)
+        segment = index_segment(opened, part.i, part.n)
         text = (
             f"part {segment.part} of {segment.parts}: {counted(segment.n_rows, 'row')} in "
             f"{segment.build_s:.1f} s; after the last: earful index approximate "
@@ -104,17 +103,6 @@ def index_approximate(
                 recall=recall, k=k, n_queries=queries, n_partitions=partitions
             )
         print_result(measure.to_dict(), _described(measure, index), as_json=as_json)
-
-
-def _part_of(shard: str) -> tuple[int, int]:
-    """Read a part, such as 2/8."""
-    found = _SHARD.fullmatch(shard)
-    part, parts = (int(found[1]), int(found[2])) if found else (0, 0)
-    if not 1 <= part <= parts:
-        raise typer.BadParameter(
-            f"{shard}: expected I/N with I from 1 to N, such as 2/8", param_hint="--shard"
-        )
-    return part, parts
 
 
 def _described(made: Approximate, index: object) -> str:
