@@ -23,13 +23,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from earful.errors import IndexFolderError
-from earful.files import replaced, sync_folder
+from earful.files import replaced
 from earful.index.corpus import Rejection
 from earful.index.distributed.batches import require_whole
 from earful.index.distributed.units import UnitResult
 from earful.index.intake import DoubtfulAudio, Rejected
 from earful.index.storage import NOT_LABELS, table_schema, write_text
 from earful.model.runtime import sha256_of
+from earful.system import sync_folder
 from earful.wording import quoted
 
 if TYPE_CHECKING:

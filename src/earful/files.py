@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from earful.errors import ModelError
-from earful.system import FileLock, lock_beside, replace_file
-from earful.system import sync_file as sync_file  # used as earful.files.sync_file, too
-from earful.system import sync_folder as sync_folder
+from earful.system import FileLock, lock_beside, replace_file, sync_file, sync_folder
 
 NO_ROOM: Final = tuple(
     getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from earful.errors import IndexFolderError
-from earful.files import sync_folder
 from earful.index.search.approximate.partitioning import measure_recall, require_sensible
 from earful.index.search.approximate.segment_records import SEGMENTS_NAME, Segment, find_segments
 from earful.index.search.approximate.segments import (
@@ -26,6 +25,7 @@ from earful.index.search.approximate.settings import Approximate
 from earful.index.search.approximate.truth import find_truth
 from earful.index.storage import LANCE_FOLDER, IndexFolder
 from earful.model.runtime import sha256_of
+from earful.system import sync_folder
 from earful.wording import as_argument
 
 

@@ -34,7 +34,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import IndexFolderError, MissingExtraError
-from earful.files import sync_file
 from earful.index.search.approximate.partitioning import checked_partitions
 from earful.index.search.approximate.segment_records import SEGMENTS_NAME, Segment
 from earful.index.storage import (
@@ -45,6 +44,7 @@ from earful.index.storage import (
     write_text,
 )
 from earful.model.runtime import sha256_of
+from earful.system import sync_file
 from earful.wording import as_argument
 
 _PARTITIONS: Final = "partitions.json"
