@@ -38,7 +38,6 @@ class Truth:
         vectors: float32, shape ``(m, dim)``, unit rows.
         least: float64, shape ``(m,)``: the cosine of the ``k``-th nearest row.
         exact_ms: Median time of an exact search in RAM, in milliseconds.
-        scan_s: Time to read and compare all rows, in seconds.
     """
 
     k: int
@@ -46,7 +45,6 @@ class Truth:
     vectors: NDArray[np.float32]
     least: NDArray[np.float64]
     exact_ms: float
-    scan_s: float
 
 
 def find_truth(table: Table, dim: int, *, k: int, n_queries: int) -> Truth:
@@ -61,7 +59,6 @@ def find_truth(table: Table, dim: int, *, k: int, n_queries: int) -> Truth:
     Raises:
         IndexFolderError: A row or a file of the table is damaged.
     """
-    started = time.perf_counter()
     n = len(table)
     places = np.unique(np.linspace(0, n - 1, min(n_queries, n)).astype(int))
     chosen = table.at_offsets(places.tolist(), ["id", "vector"])
@@ -80,7 +77,6 @@ def find_truth(table: Table, dim: int, *, k: int, n_queries: int) -> Truth:
 
     is_whole = table.check()
     table.consume(["vector"] if is_whole else table.row_columns, take)
-    scan_s = time.perf_counter() - started
     block = np.concatenate(timed)
     return Truth(
         k=k,
@@ -88,7 +84,6 @@ def find_truth(table: Table, dim: int, *, k: int, n_queries: int) -> Truth:
         vectors=queries,
         least=nearest.least(),
         exact_ms=_exact_ms(block, queries[:_TIMED_QUERIES], k) * n / len(block),
-        scan_s=scan_s,
     )
 
 
