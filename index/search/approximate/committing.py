@@ -114,7 +114,7 @@ def _require_complete(index: Path, segments: Sequence[Segment], made: Partitions
 
 def _require_in_place(index: Path, segments: Sequence[Segment], dataset: Any) -> None:
     """Refuse segments of rows that were moved since, or that two of them hold."""
-    there = data_files(dataset, [fragment.fragment_id for fragment in dataset.get_fragments()])
+    there = data_files(dataset.get_fragments())
     held: set[int] = set()
     for segment in segments:
         moved = any(there.get(number) != files for number, files in segment.fragments.items())

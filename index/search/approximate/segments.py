@@ -24,7 +24,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -176,6 +176,8 @@ def build_segment(folder: IndexFolder, part: int, parts: int) -> Segment:
     if not 1 <= part <= parts:
         raise ValueError(f"part={part}, parts={parts}: expected a part from 1 to {parts}")
     lance = pylance()
+    import pyarrow as pa
+
     made, centroids = find_partitions(folder)
     table = folder.table
     work = folder.path / SEGMENTS_NAME / f"{part}-of-{parts}.lance"
@@ -188,11 +190,9 @@ def build_segment(folder: IndexFolder, part: int, parts: int) -> Segment:
     started = time.perf_counter()
     dataset = lance.dataset(work)
     own = _share(dataset, part, parts, folder.path)
-    fragments = data_files(dataset, own)
+    fragments = data_files(own)
     names = [f"{LANCE_FOLDER}/data/{name}" for files in fragments.values() for name in files]
     table.check_files(names)
-    import pyarrow as pa
-
     with translate_errors(folder.path):
         built = dataset.create_index_uncommitted(
             "vector",
@@ -203,7 +203,7 @@ def build_segment(folder: IndexFolder, part: int, parts: int) -> Segment:
             ivf_centroids=pa.FixedSizeListArray.from_arrays(pa.array(centroids.ravel()), made.dim),
             rabitq_model=made.rotation,
             num_bits=1,
-            fragment_ids=own,
+            fragment_ids=list(fragments),
             replace=True,  # of this version's, which only the linked table names
         )
     kind, details = built.index_details
@@ -220,7 +220,7 @@ def build_segment(folder: IndexFolder, part: int, parts: int) -> Segment:
         files={file.path: sha256_of(home / file.path) for file in built.files},
         sizes={file.path: file.size_bytes for file in built.files},
         centroids_sha256=made.centroids_sha256,
-        n_rows=sum(dataset.get_fragment(number).count_rows() for number in own),
+        n_rows=sum(fragment.count_rows() for fragment in own),
         build_s=time.perf_counter() - started,
     )
     for name in segment.files:
@@ -260,8 +260,8 @@ def _link_table(index: Path, work: Path, version: int) -> None:
             (work / shared).symlink_to(os.path.relpath(target, work))
 
 
-def _share(dataset: Any, part: int, parts: int, index: Path) -> list[int]:
-    """Return the numbers of the fragments of one part: neighbours, about as many rows in each."""
+def _share(dataset: Any, part: int, parts: int, index: Path) -> list[Any]:
+    """Return the fragments of one part: neighbours, about as many rows in each."""
     fragments = dataset.get_fragments()
     if len(fragments) < parts:
         raise IndexFolderError(
@@ -274,18 +274,12 @@ def _share(dataset: Any, part: int, parts: int, index: Path) -> list[int]:
     # A fragment with more rows than a part leaves a part without any: deal by number then.
     if len(np.unique(own)) < parts:
         own = np.arange(len(fragments)) * parts // len(fragments)
-    return [
-        fragment.fragment_id
-        for fragment, its in zip(fragments, own, strict=True)
-        if its == part - 1
-    ]
+    return [fragment for fragment, its in zip(fragments, own, strict=True) if its == part - 1]
 
 
-def data_files(dataset: Any, numbers: Sequence[int]) -> dict[int, list[str]]:
+def data_files(fragments: Iterable[Any]) -> dict[int, list[str]]:
     """Return the names of the data files of fragments, by their numbers."""
-    wanted = set(numbers)
     return {
         fragment.fragment_id: [file.path for file in fragment.data_files()]
-        for fragment in dataset.get_fragments()
-        if fragment.fragment_id in wanted
+        for fragment in fragments
     }
