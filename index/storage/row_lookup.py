@@ -93,7 +93,7 @@ class IndexedRows(Mapping[str, IndexedRow]):
 
     def __contains__(self, id_: object) -> bool:
         held = self._held
-        return id_ in held.loose or any(part.find(id_) is not None for part in held.packed)
+        return id_ in held.loose or held.is_packed(id_)
 
     @property
     def roots(self) -> tuple[Path, ...]:
@@ -153,14 +153,12 @@ class IndexedRows(Mapping[str, IndexedRow]):
 
     def _pack(self) -> None:
         """Pack the loose rows, but for those that replace a packed one."""
-        packed, loose = self._held.packed, self._held.loose
-        new = {
-            id_: row for id_, row in loose.items() if all(part.find(id_) is None for part in packed)
-        }
-        parts = [*packed, _PackedRows.of(new)]
+        held = self._held
+        new = {id_: row for id_, row in held.loose.items() if not held.is_packed(id_)}
+        parts = [*held.packed, _PackedRows.of(new)]
         while len(parts) > 1 and len(parts[-2]) <= 2 * len(parts[-1]):
             parts[-2:] = [_PackedRows.joined(parts[-2], parts[-1])]
-        rest = {id_: row for id_, row in loose.items() if id_ not in new}
+        rest = {id_: row for id_, row in held.loose.items() if id_ not in new}
         ids = {row.audio_key: id_ for id_, row in rest.items()}
         self._held = _Held(tuple(parts), rest, ids)
         self._n_new = 0
@@ -182,6 +180,10 @@ class _Held:
             if (number := part.find(id_)) is not None:
                 return part.row(number)
         return None
+
+    def is_packed(self, id_: object) -> bool:
+        """Return whether a packed row has an id."""
+        return any(part.find(id_) is not None for part in self.packed)
 
 
 @dataclass(frozen=True, slots=True)
