@@ -12,7 +12,9 @@
         prepared/         what was fitted for a task: a cache (cache/prepared.py)
         snapshot/         the rows once more, to be read without LanceDB (cache/snapshot.py)
         checksums.txt     the digest of every file of the table (checksums.py)
-        approximate.json  settings of approximate search, if asked for (search/approximate.py)
+        label_counts.json how many rows have each label, of a large index (cache/label_counts.py)
+        approximate.json  settings of approximate search, if asked for (search/approximate)
+        segments/         parts of it that are not committed yet (search/approximate/segments.py)
         rejected.jsonl    files that could not be embedded, with the reason (rejected.py)
         staging/          rows of a run that are not committed yet (distributed/staging.py)
         .lock             who is writing (lock.py)
@@ -51,12 +53,7 @@ from earful.index.storage.row_lookup import (
     count_labels,
     read_indexed_rows,
 )
-from earful.index.storage.schema import (
-    Row,
-    require_storable,
-    to_arrow,
-    whole_rows,
-)
+from earful.index.storage.schema import Row, require_storable, to_arrow, whole_rows
 from earful.index.storage.table import Table
 from earful.index.storage.table_files import require_index, require_unused
 from earful.model import Fingerprint
