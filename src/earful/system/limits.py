@@ -14,7 +14,7 @@ import threading
 import time
 from typing import Final
 
-from earful.system.memory import memory_bytes
+from earful.system.memory import address_bytes, memory_bytes
 
 TOO_LONG_STATUS: Final = 120
 """Exit status of a process that its watchdog ended: it took too much processor time."""
@@ -27,7 +27,7 @@ _LOOK_S: Final = 0.05
 def has_memory_limit() -> bool:
     """Return whether the system enforces a limit on a process's memory."""
     # macOS knows the limit's name, and enforces nothing.
-    return sys.platform.startswith("linux") and _has_resource() and _address_bytes() is not None
+    return sys.platform.startswith("linux") and _has_resource() and address_bytes() is not None
 
 
 def has_time_limit() -> bool:
@@ -48,7 +48,7 @@ def limit_memory(n_bytes: int) -> None:
         # Samples travel in files in memory, to which the limit on file sizes applies.
         most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-        taken = _address_bytes()
+        taken = address_bytes()
         if has_memory_limit() and taken is not None:
             resource.setrlimit(resource.RLIMIT_AS, (taken + n_bytes, resource.RLIM_INFINITY))
             return
@@ -102,15 +102,3 @@ def _has_resource() -> bool:
     except ImportError:
         return False
     return True
-
-
-def _address_bytes() -> int | None:
-    """Return the address space that this process takes; ``None`` where no one says."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            pages = int(file.read().split()[0])
-    except (OSError, ValueError):
-        return None
-    import mmap
-
-    return pages * mmap.PAGESIZE

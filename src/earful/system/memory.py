@@ -6,6 +6,11 @@ import ctypes
 import mmap
 import sys
 from contextlib import suppress
+from typing import Final
+
+# Fields of what Linux says of a process's memory.
+_ADDRESSES: Final = 0
+_RESIDENT: Final = 1
 
 
 def memory_bytes() -> int | None:
@@ -13,8 +18,8 @@ def memory_bytes() -> int | None:
 
     Linux and Windows say how much it takes now, other systems how much it has taken at most.
     """
-    with suppress(OSError, ValueError), open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * mmap.PAGESIZE
+    if (taken := _linux_bytes(_RESIDENT)) is not None:
+        return taken
     if sys.platform == "win32":
         return _committed_bytes()
     with suppress(ImportError):
@@ -22,6 +27,17 @@ def memory_bytes() -> int | None:
 
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return most if sys.platform == "darwin" else most << 10
+    return None
+
+
+def address_bytes() -> int | None:
+    """Return the address space that this process takes, in bytes; ``None`` where no one says."""
+    return _linux_bytes(_ADDRESSES)
+
+
+def _linux_bytes(field: int) -> int | None:
+    with suppress(OSError, ValueError), open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[field]) * mmap.PAGESIZE
     return None
 
 
