@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from typing import Final
@@ -38,7 +39,7 @@ def open_descriptor(
         OSError: It cannot be opened.
     """
     if not follow and not _NO_LINK and os.path.islink(path):
-        raise OSError(40, "Too many levels of symbolic links", os.fspath(path))
+        raise OSError(errno.ELOOP, "Too many levels of symbolic links", os.fspath(path))
     flags |= _BINARY | (0 if wait else _NO_WAIT) | (0 if follow else _NO_LINK)
     return os.open(path, flags, mode)
 
