@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
+from benchmarks.synthetic import made_by, unit
 from numpy.typing import NDArray
-
-from earful.model import Fingerprint
 
 DIM: Final = 256
 N_CLUSTERS: Final = 4_000
@@ -17,14 +16,7 @@ N_GROUPS: Final = 200
 _CLUSTER_SPREAD: Final = 0.6
 _ROW_SPREAD: Final = 0.45
 
-MADE_BY: Final = Fingerprint(
-    name="synthetic",
-    revision="",
-    weights_sha256="",
-    dim=DIM,
-    sample_rate=48_000,
-    windowing="none",
-)
+MADE_BY: Final = made_by(DIM)
 
 
 def clustered_vectors(n: int, *, rows_at_once: int) -> Iterator[NDArray[np.float32]]:
@@ -40,9 +32,9 @@ def clustered_vectors(n: int, *, rows_at_once: int) -> Iterator[NDArray[np.float
         float32, shape ``(rows_at_once, 256)``, unit rows; the last part may be shorter.
     """
     rng = np.random.default_rng(27)
-    groups = _unit(rng.standard_normal((N_GROUPS, DIM)))
-    offsets = _unit(rng.standard_normal((N_CLUSTERS, DIM)))
-    centres = _unit(groups[rng.integers(0, N_GROUPS, N_CLUSTERS)] + _CLUSTER_SPREAD * offsets)
+    groups = unit(rng.standard_normal((N_GROUPS, DIM)))
+    offsets = unit(rng.standard_normal((N_CLUSTERS, DIM)))
+    centres = unit(groups[rng.integers(0, N_GROUPS, N_CLUSTERS)] + _CLUSTER_SPREAD * offsets)
     # The largest cluster holds some hundred times as many rows as the middle one.
     shares = rng.permutation(1 / np.arange(1, N_CLUSTERS + 1) ** 0.7)
     shares /= shares.sum()
@@ -50,8 +42,4 @@ def clustered_vectors(n: int, *, rows_at_once: int) -> Iterator[NDArray[np.float
         own = np.random.default_rng((27, part))
         noise = own.standard_normal((rows_at_once, DIM), np.float32) / np.float32(DIM**0.5)
         chosen = own.choice(N_CLUSTERS, rows_at_once, p=shares)
-        yield _unit(centres[chosen] + _ROW_SPREAD * noise)[: n - start]
-
-
-def _unit(rows: NDArray[np.floating]) -> NDArray[np.float32]:
-    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+        yield unit(centres[chosen] + _ROW_SPREAD * noise)[: n - start]

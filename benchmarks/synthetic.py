@@ -25,7 +25,7 @@ def vectors_and_queries(
     centres = rng.standard_normal((N_LABELS, DIM))
     rows = centres[np.arange(n_rows) % N_LABELS] + rng.standard_normal((n_rows, DIM))
     queries = rows[rng.integers(0, n_rows, n_queries)] + rng.standard_normal((n_queries, DIM))
-    return _unit(rows), _unit(queries)
+    return unit(rows), unit(queries)
 
 
 def rows_of(vectors: NDArray[np.float32], first: int = 0) -> list[Row]:
@@ -56,21 +56,25 @@ def rows_of(vectors: NDArray[np.float32], first: int = 0) -> list[Row]:
 
 def write_index(rows: list[Row], folder: Path, *, rows_per_add: int) -> tuple[Index, float]:
     """Write an index; return it and the seconds that adding the rows took."""
-    fingerprint = Fingerprint(
-        name="synthetic",
-        revision="",
-        weights_sha256="",
-        dim=DIM,
-        sample_rate=48_000,
-        windowing="none",
-    )
-    index = Index.create(folder, fingerprint)
+    index = Index.create(folder, made_by(DIM))
     started = time.perf_counter()
     for first in range(0, len(rows), rows_per_add):
         index.add(rows[first : first + rows_per_add])
     return index, time.perf_counter() - started
 
 
-def _unit(rows: NDArray[np.float64]) -> NDArray[np.float32]:
-    scaled: NDArray[np.float64] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return scaled.astype(np.float32)
+def made_by(dim: int) -> Fingerprint:
+    """Say of vectors of so many numbers that nothing was heard for them."""
+    return Fingerprint(
+        name="synthetic",
+        revision="",
+        weights_sha256="",
+        dim=dim,
+        sample_rate=48_000,
+        windowing="none",
+    )
+
+
+def unit(rows: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Scale each row to length 1."""
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
