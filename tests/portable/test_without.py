@@ -1,5 +1,6 @@
 """What stands on the system most, without the facilities that others lack; the rest: run.py."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -32,4 +33,4 @@ def test_what_is_taken_away_can_be_listed(capsys: pytest.CaptureFixture[str]) ->
     assert {"fcntl", "resource", "memfd", "fork", "all"} <= set(facilities())
     environment = environment_without("all")
     assert set(environment["EARFUL_WITHOUT"].split(",")) == set(facilities()) - {"all"}
-    assert (Path(environment["PYTHONPATH"].split(":")[0]) / "sitecustomize.py").is_file()
+    assert (Path(environment["PYTHONPATH"].split(os.pathsep)[0]) / "sitecustomize.py").is_file()
