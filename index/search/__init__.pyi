@@ -6,8 +6,6 @@ from .approximate import (
     check_rows,
     commit_segments,
     contents_among,
-    find_partitions,
-    find_segments,
     partition_rows,
     train_partitions,
 )
@@ -34,8 +32,6 @@ __all__ = [
     "check_rows",
     "commit_segments",
     "contents_among",
-    "find_partitions",
-    "find_segments",
     "group_equal",
     "labels_of_all",
     "partition_rows",

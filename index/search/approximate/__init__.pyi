@@ -1,8 +1,8 @@
 from .committing import commit_segments
-from .partitioning import LEAST_ROWS, default_partitions, measure_recall, partition_rows
+from .partitioning import LEAST_ROWS, default_partitions, partition_rows
 from .row_scans import check_rows, contents_among
 from .segment_records import Segment, find_segments
-from .segments import Partitions, build_segment, find_partitions, train_partitions
+from .segments import Partitions, build_segment, train_partitions
 from .settings import Approximate, PartitionRecall
 from .truth import Truth, find_truth
 
@@ -18,10 +18,8 @@ __all__ = [
     "commit_segments",
     "contents_among",
     "default_partitions",
-    "find_partitions",
     "find_segments",
     "find_truth",
-    "measure_recall",
     "partition_rows",
     "train_partitions",
 ]

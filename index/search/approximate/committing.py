@@ -29,9 +29,7 @@ from earful.system import sync_folder
 from earful.wording import as_argument
 
 
-def commit_segments(
-    folder: IndexFolder, *, recall: float = 0.95, k: int = 10, n_queries: int = 200
-) -> Approximate:
+def commit_segments(folder: IndexFolder, *, recall: float, k: int, n_queries: int) -> Approximate:
     """Make the segments that were built the approximate index, in one commit, and measure it.
 
     Nothing is committed unless every part is there, was built with the same partitions, is as it
