@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from earful.errors import MissingExtraError, StoreError
 from earful.object_stores.location import Location
 from earful.object_stores.settings import storage_options
+from earful.system import flush
 from earful.wording import printable
 
 # A request of this size ends within the time limit on a slow line, and fits into memory.
@@ -164,7 +165,7 @@ class ObjectStore:
                 digest.update(part)
                 file.write(part)
             file.flush()
-            os.fsync(file.fileno())
+            flush(file.fileno())
         return digest.hexdigest()
 
     def _part(self, name: str, start: int, end: int, etag: str) -> bytes:
