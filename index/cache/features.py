@@ -14,25 +14,19 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
-import tempfile
-import time
-from collections.abc import Iterator, Set
-from contextlib import contextmanager, suppress
+from collections.abc import Set
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from earful.system import replace_file
+from earful.files import drop_left_behind, keep_file
 
 FEATURES_NAME = "features"
 
 _CONTENT_DIGITS = 64
 _DIGEST_BYTES = 32
-_PARTIAL = ".partial"
-# Nobody takes this long to write a file: an older partial one was left by a kill.
-_LEFT_BEHIND_S = 3600.0
 
 
 class FeatureCacheFolder:
@@ -110,35 +104,6 @@ class FeatureCacheFolder:
         return self._folder / maker / f"{content}.npy"
 
 
-@contextmanager
-def partial_file(path: Path) -> Iterator[Path]:
-    """Give a file to write, in a folder that is made, which becomes ``path`` once it is complete.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=path.parent, suffix=_PARTIAL)
-    os.close(handle)
-    try:
-        yield Path(partial)
-        replace_file(partial, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(partial)
-        raise
-
-
-def keep_file(path: Path, content: bytes) -> None:
-    """Write a cache file, and its folder; it appears complete, also with several writers.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    with partial_file(path) as partial:
-        partial.write_bytes(content)
-
-
 def keep_sealed(path: Path, content: bytes) -> None:
     """Write a cache file that ends with the SHA-256 of its content.
 
@@ -169,11 +134,3 @@ def drop_oldest(folder: Path, pattern: str, most: int) -> None:
         for _, path in sorted(files)[:-most]:
             path.unlink(missing_ok=True)
     drop_left_behind(folder)
-
-
-def drop_left_behind(folder: Path) -> None:
-    """Remove partial files from a folder where a writer was killed some time ago."""
-    with suppress(OSError):
-        for path in folder.glob(f"*{_PARTIAL}"):
-            if time.time() - path.stat().st_mtime > _LEFT_BEHIND_S:
-                path.unlink(missing_ok=True)

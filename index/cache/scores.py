@@ -15,7 +15,8 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from earful.index.cache.features import drop_oldest, keep_file
+from earful.files import keep_file
+from earful.index.cache.features import drop_oldest
 from earful.plain import json_digest
 
 REPLAYS_NAME = "replays"

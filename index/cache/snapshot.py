@@ -21,7 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from earful.index.cache.features import drop_left_behind, keep_file, partial_file
+from earful.files import drop_left_behind, keep_file, partial_file
 from earful.model.runtime import sha256_of
 
 if TYPE_CHECKING:

@@ -1,10 +1,12 @@
-"""Durable writes: fsync, atomic replace, and the folder that something is written into."""
+"""Durable writes, files that appear complete, and the folder that something is written into."""
 
 from __future__ import annotations
 
 import errno
 import os
 import shutil
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +19,10 @@ NO_ROOM: Final = tuple(
     getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name)
 )
 """Error numbers of a full disk, a used-up quota, and a file of the largest size allowed."""
+
+_PARTIAL: Final = ".partial"
+# Nobody takes this long to write a file: an older partial one was left by a kill.
+_LEFT_BEHIND_S: Final = 3600.0
 
 
 def temporary_name(name: str) -> str:
@@ -70,6 +76,45 @@ def write_atomically(path: Path, text: str) -> None:
             # Before anything is in it: it may be what only its owner may read.
             os.chmod(beside, path.stat().st_mode & 0o777)
         file.write(text)
+
+
+@contextmanager
+def partial_file(path: Path) -> Iterator[Path]:
+    """Give a file to write, in a folder that is made, which becomes ``path`` once it is complete.
+
+    Several may write it at a time. Nothing is flushed to the disk.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, partial = tempfile.mkstemp(dir=path.parent, suffix=_PARTIAL)
+    os.close(handle)
+    try:
+        yield Path(partial)
+        replace_file(partial, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(partial)
+        raise
+
+
+def keep_file(path: Path, content: bytes) -> None:
+    """Write a cache file, and its folder; it appears complete, also with several writers.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    with partial_file(path) as partial:
+        partial.write_bytes(content)
+
+
+def drop_left_behind(folder: Path) -> None:
+    """Remove partial files from a folder where a writer was killed some time ago."""
+    with suppress(OSError):
+        for path in folder.glob(f"*{_PARTIAL}"):
+            if time.time() - path.stat().st_mtime > _LEFT_BEHIND_S:
+                path.unlink(missing_ok=True)
 
 
 def hold_partial(partial: Path, folder: Path) -> FileLock:

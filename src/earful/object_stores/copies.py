@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from earful.errors import StoreError
-from earful.files import write_atomically
+from earful.files import keep_file, partial_file
 from earful.object_stores.cache_folder import store_cache
 from earful.object_stores.location import Location
 from earful.object_stores.store import (
@@ -28,7 +28,6 @@ from earful.object_stores.store import (
     ObjectStore,
     StoredObject,
 )
-from earful.system import replace_file
 from earful.wording import quoted
 
 MAX_BYTES: Final = 2 << 30
@@ -185,21 +184,17 @@ def _forget(location: Location) -> None:
 
 def _fetch(location: Location, path: Path, size: int, etag: str) -> Path:
     store, name = _store_of(location)
-    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _make_room(path.parent.parent, size)
-        sha256 = store.download(name, part, size_bytes=size, etag=etag)
-        replace_file(part, path)
+        with partial_file(path) as part:
+            _make_room(path.parent.parent, size)
+            sha256 = store.download(name, part, size_bytes=size, etag=etag)
         values = {"address": str(location), "etag": etag, "size": size, "sha256": sha256}
-        write_atomically(_about(path), json.dumps(values))
+        keep_file(_about(path), json.dumps(values).encode())
     except OSError as error:
         raise StoreError(
             f"{location}: cannot be copied to {path.parent} ({error.strerror or error}); free some "
             "space, or name another folder by the variable EARFUL_CACHE"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
     return path
 
 

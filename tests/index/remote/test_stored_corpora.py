@@ -2,7 +2,9 @@
 
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -151,6 +153,24 @@ def test_copies_are_bounded(
         file_sha256(f"s3://sounds/corpus/{path.relative_to(uploaded).as_posix()}")
     kept = [p for p in tmp_path.glob("cache-here/stores/copies/*/*") if p.suffix == ".wav"]
     assert sum(path.stat().st_size for path in kept) <= 2 * size
+
+
+def test_one_object_is_copied_by_many_threads_at_once(
+    uploaded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from earful.object_stores import ObjectStore
+
+    together, real = Barrier(8), ObjectStore.download
+
+    def download(self: ObjectStore, name: str, *args: Any, **options: Any) -> str:
+        found = real(self, name, *args, **options)
+        together.wait(20)
+        return found
+
+    monkeypatch.setattr(ObjectStore, "download", download)
+    with ThreadPoolExecutor(8) as threads:
+        digests = set(threads.map(file_sha256, ["s3://sounds/corpus/low/1.wav"] * 8))
+    assert digests == {file_sha256(uploaded / "low/1.wav")}
 
 
 def test_an_odd_bound_of_copies_is_named(uploaded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
