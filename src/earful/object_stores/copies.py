@@ -185,8 +185,8 @@ def _forget(location: Location) -> None:
 def _fetch(location: Location, path: Path, size: int, etag: str) -> Path:
     store, name = _store_of(location)
     try:
+        _room.take(path.parent.parent, size)
         with partial_file(path) as part:
-            _make_room(path.parent.parent, size)
             sha256 = store.download(name, part, size_bytes=size, etag=etag)
         values = {"address": str(location), "etag": etag, "size": size, "sha256": sha256}
         keep_file(_about(path), json.dumps(values).encode())
@@ -229,9 +229,40 @@ def _most_bytes() -> int:
     return int(text)
 
 
-def _make_room(folder: Path, size: int) -> None:
-    """Remove the copies that were not used for longest, until there is room for another."""
-    most = _most_bytes()
+class _Room:
+    """The space that is left for copies, as it was when they were last looked through."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._folder: Path | None = None
+        self._most = self._left = 0
+        self._looked_s = 0.0
+
+    def take(self, folder: Path, size: int) -> None:
+        """Make room for a copy; all of them are looked through once a minute, or where it is full.
+
+        Raises:
+            OSError: The folder cannot be read, or a copy not be removed.
+            StoreError: The bound cannot be read.
+        """
+        most, now_s = _most_bytes(), time.monotonic()
+        with self._lock:
+            is_known = (folder, most) == (self._folder, self._most)
+            if not is_known or self._left < size or now_s - self._looked_s >= _FRESH_S:
+                folder.mkdir(parents=True, exist_ok=True)
+                self._left = _make_room(folder, size, most)
+                self._folder, self._most, self._looked_s = folder, most, now_s
+            self._left -= size
+
+
+_room = _Room()
+
+
+def _make_room(folder: Path, size: int, most: int) -> int:
+    """Remove the copies that were not used for longest, and return the bytes that are left.
+
+    Where it is full, a tenth is freed at once: looking through many copies takes a while.
+    """
     found = list[tuple[float, int, str]]()
     for parent in os.scandir(folder):
         if not parent.is_dir():
@@ -242,10 +273,13 @@ def _make_room(folder: Path, size: int) -> None:
                     status = one.stat()
                     found.append((status.st_mtime, status.st_size, one.path))
     held = sum(one[1] for one in found)
+    if held + size <= most:
+        return most - held
     for used, own, path in sorted(found):
-        if held + size <= most:
+        if held + size <= most - most // 10:
             break
         if time.time() - used > _FRESH_S:
             with suppress(FileNotFoundError):
                 os.unlink(path)
             held -= own
+    return most - held

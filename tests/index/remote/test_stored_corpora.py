@@ -155,6 +155,24 @@ def test_copies_are_bounded(
     assert sum(path.stat().st_size for path in kept) <= 2 * size
 
 
+def test_copies_are_not_looked_through_for_each_one(
+    uploaded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from earful.object_stores import copies
+
+    looked: list[int] = []
+    real = copies._make_room
+
+    def count(folder: Path, size: int, most: int) -> int:
+        looked.append(size)
+        return real(folder, size, most)
+
+    monkeypatch.setattr(copies, "_make_room", count)
+    for path in uploaded.rglob("*.wav"):
+        file_sha256(f"s3://sounds/corpus/{path.relative_to(uploaded).as_posix()}")
+    assert len(looked) == 1
+
+
 def test_one_object_is_copied_by_many_threads_at_once(
     uploaded: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
