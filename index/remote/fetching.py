@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from earful.errors import IndexFolderError, StoreError
+from earful.files import replaced
 from earful.index.remote.manifest import (
     MANIFEST_NAME,
     MAX_BYTES,
@@ -205,13 +207,13 @@ class _Fetch:
         # A kill from here on leaves no state; the next run sees by this that nothing is its own.
         mirror.write_state(replace(state, is_applying=True))
         left = {name: staging / entry.sha256 for name, entry in wanted.items()}
-        uses = [entry.sha256 for entry in wanted.values()]
+        uses = Counter(entry.sha256 for entry in wanted.values())
         for name in sorted(left, key=_turn):
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            if uses.count(wanted[name].sha256) > 1:
-                shutil.copyfile(left[name], partial := target.with_name(f".{target.name}.part"))
-                replace_file(partial, target)
+            if uses[wanted[name].sha256] > 1:
+                with replaced(target) as partial:
+                    shutil.copyfile(left[name], partial)
             else:
                 replace_file(left[name], target)
         gone = local.keys() - manifest.files.keys()

@@ -158,11 +158,9 @@ class _Publication:
         manifest = Manifest(files=local, published=time, nonce=secrets.token_hex(8))
         dropped = {d: before.dropped.get(d, time) for d in before.digests | before.dropped.keys()}
         # Nobody asks any more since when the others are gone: they go by their age.
-        oldest = datetime.now(UTC) - KEPT_AFTER_DROPPED
+        oldest, used = datetime.now(UTC) - KEPT_AFTER_DROPPED, manifest.digests
         dropped = {
-            d: since
-            for d, since in dropped.items()
-            if d not in manifest.digests and time_of(since) > oldest
+            d: since for d, since in dropped.items() if d not in used and time_of(since) > oldest
         }
         return replace(manifest, dropped=dropped)
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from earful.errors import StoreError
+from earful.files import replaced
 from earful.object_stores.copies import local_copy, note_listed, object_exists
 from earful.object_stores.location import Location, key_fault
 from earful.object_stores.store import ObjectStore, StoredObject
 from earful.object_stores.tree import stored_path
-from earful.system import replace_file
 
 _MOST_OBJECTS: Final = 1_000_000
 _MOST_TABLE_BYTES: Final = 1 << 30
@@ -79,9 +79,8 @@ def _put(path: Path, location: Location, is_table: Callable[[Path], bool]) -> No
             path.touch()
             return
         copy = local_copy(location, max_bytes=_MOST_TABLE_BYTES)
-        beside = path.with_name(f".{path.name}.part")
-        shutil.copyfile(copy, beside)
-        replace_file(beside, path)
+        with replaced(path) as beside:
+            shutil.copyfile(copy, beside)
     except (FileExistsError, NotADirectoryError) as error:
         raise StoreError(
             f"{location}: lies below an object of the name of its folder, which no file can; "
