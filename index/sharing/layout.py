@@ -25,6 +25,7 @@ from typing import Final
 
 from earful.errors import SharingError
 from earful.index.storage import CHECKSUMS_NAME, HEADER_NAME, TABLE_FOLDER, manifest_names
+from earful.system import folded_name
 from earful.wording import quoted
 
 CARD_NAME: Final = "README.md"
@@ -136,7 +137,7 @@ def require_files(
                 "pushed it"
             )
         # On some systems such names are one file.
-        if (folded := file.name.casefold()) in seen:
+        if (folded := folded_name(file.name)) in seen:
             raise SharingError(f"{where}: {quoted(file.name)} occurs twice; nothing was pulled")
         seen.add(folded)
         if len(seen) > limits.max_files:

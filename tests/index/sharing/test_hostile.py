@@ -165,6 +165,14 @@ def test_paths_that_lead_out_are_seen_before_anything_is_fetched(name: str) -> N
         require_files(listed, "ada/sounds", PullLimits())
 
 
+def test_names_that_some_system_takes_for_one_are_refused() -> None:
+    for one, other in (("A.wav", "a.wav"), ("\u00e9.wav", "e\u0301.wav")):
+        names = [f"audio/0/{one}", f"audio/0/{other}"]
+        listed = [SharedFile(name=name, n_bytes=1) for name in names]
+        with pytest.raises(SharingError, match="occurs twice; nothing was pulled"):
+            require_files(listed, "ada/sounds", PullLimits())
+
+
 def test_a_listing_of_a_hub_that_leads_out_is_refused(
     hub: StubHub, shared: Index, tmp_path: Path
 ) -> None:
