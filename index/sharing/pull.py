@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +31,7 @@ from earful.index.sharing.places import (
     replace_folder,
     restore_folder,
 )
-from earful.index.sharing.records import PulledRecord, row_digests, rows_digest
+from earful.index.sharing.records import PulledRecord, digest_of, row_digests
 from earful.index.sharing.trust import require_sound
 from earful.index.storage import (
     APPROXIMATE_NAME,
@@ -148,68 +148,46 @@ def pull_index(
             f"{source.address}: there is {step if source.endpoint else 'no such folder'}"
         )
     files, others = require_files(found.files, source.address, limits)
-    n_recordings = sum(file.name.startswith(f"{AUDIO_FOLDER}/") for file in files)
     had = None if before is None else PulledRecord.find(target)
-    if had is not None and before is not None and not force and had.revision == found.revision:
-        # It is not changed here, or it would have been refused.
-        return PullReport(
-            path=target,
-            place=source.name,
-            revision=found.revision,
-            n=len(before),
-            n_recordings=n_recordings,
-            n_without_audio=_without_audio(target),
-            embedder=Index.open(target).fingerprint.name,
-            is_new=False,
-            added=0,
-            removed=0,
-            changed=0,
-            others=others,
-        )
-    with _held(partial, target):
-        _keep_only(partial, files)
-        _require_room(partial, files)
-        source.fetch(found, files, partial, fetching)
-        with _told(target):
-            shutil.rmtree(partial / ".cache", ignore_errors=True)
-        try:
-            opened, record = require_sound(
-                partial, files, source.address, embedder=embedder, progress=verifying
-            )
-        except SharingError:
-            # A file that is wrong would be taken for finished by the next try.
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
-        rows, made_by = row_digests(opened), opened.fingerprint.name
-        del opened
-        with _told(target):
-            _finish(partial)
-            PulledRecord(
-                place=source.name,
-                endpoint=source.endpoint,
-                revision=found.revision,
-                asked=asked,
-                pulled=datetime.now(UTC).isoformat(timespec="seconds"),
-                n=record.n,
-                rows_sha256=record.rows_sha256,
-                embedder=embedder,
-            ).write(partial)
-            if before is None:
-                _require_unchanged(target, None)
-                replace_folder(partial, target)
-            else:
-                with WriterLock(target).held():
-                    _require_unchanged(target, before)
-                    replace_folder(partial, target)
-    earlier = before or {}
+    if before is not None and had is not None and not force and had.revision == found.revision:
+        rows = before  # not changed here, or it would have been refused
+    else:
+        with _held(partial, target):
+            _keep_only(partial, files)
+            _require_room(partial, files)
+            source.fetch(found, files, partial, fetching)
+            with _told(target):
+                shutil.rmtree(partial / ".cache", ignore_errors=True)
+            try:
+                rows = require_sound(
+                    partial, files, source.address, embedder=embedder, progress=verifying
+                )
+            except SharingError:
+                # A file that is wrong would be taken for finished by the next try.
+                shutil.rmtree(partial, ignore_errors=True)
+                raise
+            with _told(target):
+                _finish(partial)
+                PulledRecord(
+                    place=source.name,
+                    endpoint=source.endpoint,
+                    revision=found.revision,
+                    asked=asked,
+                    pulled=datetime.now(UTC).isoformat(timespec="seconds"),
+                    n=len(rows),
+                    rows_sha256=digest_of(rows),
+                    embedder=embedder,
+                ).write(partial)
+                _put_in_place(partial, target, before)
+    opened, earlier = Index.open(target), before or {}
     return PullReport(
         path=target,
         place=source.name,
         revision=found.revision,
-        n=record.n,
-        n_recordings=n_recordings,
-        n_without_audio=_without_audio(target),
-        embedder=made_by,
+        n=len(rows),
+        n_recordings=sum(file.name.startswith(f"{AUDIO_FOLDER}/") for file in files),
+        n_without_audio=_without_audio(opened),
+        embedder=opened.fingerprint.name,
         is_new=before is None,
         added=sum(id_ not in earlier for id_ in rows),
         removed=sum(id_ not in rows for id_ in earlier),
@@ -218,9 +196,8 @@ def pull_index(
     )
 
 
-def _without_audio(target: Path) -> int:
+def _without_audio(index: Index) -> int:
     """Count the rows of a pulled index whose recordings did not come."""
-    index = Index.open(target)
     there = [root.is_dir() for root in index.roots()]
     return sum(not there[number] for number in index.read_table(["root"]).column(0).to_pylist())
 
@@ -242,20 +219,32 @@ def _rows_before(target: Path, source: Place, *, force: bool) -> dict[str, str] 
             "that, or choose a new folder"
         )
     record = PulledRecord.find(target)
-    opened = Index.open(target)
+    rows = row_digests(Index.open(target))
     why = ""
     if record is None:
         why = "was not pulled"
     elif (record.place, record.endpoint) != (source.name, source.endpoint):
         why = f"was pulled from {record.place}"
-    elif rows_digest(opened) != record.rows_sha256:
+    elif digest_of(rows) != record.rows_sha256:
         why = "was changed since it was pulled"
     if why and not force:
         raise SharingError(
-            f"{shown}: is an index of {counted(len(opened), 'row')} that {why}; choose a new "
+            f"{shown}: is an index of {counted(len(rows), 'row')} that {why}; choose a new "
             "folder, or replace it all the same: --force"
         )
-    return row_digests(opened)
+    return rows
+
+
+def _put_in_place(partial: Path, target: Path, before: Mapping[str, str] | None) -> None:
+    """Put a finished folder in the place of what was there when the pull began.
+
+    Raises:
+        SharingError: The folder holds other rows since.
+        OSError: It cannot be renamed.
+    """
+    with nullcontext() if before is None else WriterLock(target).held():
+        _require_unchanged(target, before)
+        replace_folder(partial, target)
 
 
 def _require_unchanged(target: Path, before: Mapping[str, str] | None) -> None:

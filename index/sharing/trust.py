@@ -14,10 +14,22 @@ from earful.errors import CorpusError, IndexFolderError, SharingError
 from earful.index.corpus import exemplar_fault
 from earful.index.index import Index
 from earful.index.maintenance import verify_index
-from earful.index.sharing.layout import AUDIO_FOLDER, KEPT_FOLDER, SharedFile, the_manifest
-from earful.index.sharing.records import SharedRecord, recordings_digest, rows_digest
+from earful.index.sharing.layout import (
+    AUDIO_FOLDER,
+    KEPT_FOLDER,
+    SHARED_NAME,
+    SharedFile,
+    the_manifest,
+)
+from earful.index.sharing.records import SharedRecord, digest_of, recordings_digest, row_digests
 from earful.index.sharing.table_manifest import require_own_files
-from earful.index.storage import Checksums, exemplar_of, exemplar_values, read_header
+from earful.index.storage import (
+    TABLE_FOLDER,
+    Checksums,
+    exemplar_of,
+    exemplar_values,
+    read_header,
+)
 from earful.model.runtime import sha256_of
 from earful.wording import as_argument, counted, quoted
 
@@ -71,8 +83,8 @@ def require_sound(
     *,
     embedder: str,
     progress: Callable[[int, int], None] | None,
-) -> tuple[Index, SharedRecord]:
-    """Check all of a pulled folder, and open it.
+) -> dict[str, str]:
+    """Check all of a pulled folder, and return the digests of its rows by their ids.
 
     Args:
         folder: Where its files lie; nothing else does.
@@ -85,7 +97,7 @@ def require_sound(
         SharingError: Something is not as it was pushed, of a newer format, or leads out of the
             folder.
     """
-    record = SharedRecord.read(folder / "shared.json", where)
+    record = SharedRecord.read(folder / SHARED_NAME, where)
     _require_bytes(folder, files, where)
     try:
         header = read_header(folder)
@@ -120,12 +132,13 @@ def require_sound(
             f"{where}: {counted(len(report.problems), 'problem')} found, the first: "
             f"{first.replace(str(folder), where)}; nothing was pulled"
         )
-    if len(index) != record.n or rows_digest(index) != record.rows_sha256:
+    rows = row_digests(index)
+    if len(index) != record.n or digest_of(rows) != record.rows_sha256:
         raise SharingError(
             f"{where}: its rows are not those that were pushed ({len(index):,}, expected "
             f"{record.n:,} with the digest in shared.json); nothing was pulled"
         )
-    return index, record
+    return rows
 
 
 def require_plain_rows(index: Index, where: str) -> None:
@@ -169,7 +182,7 @@ def _require_bytes(folder: Path, files: Sequence[SharedFile], where: str) -> Non
 def _require_listed(folder: Path, files: Sequence[SharedFile], where: str) -> None:
     """Check that the list of digests is about the files of the table, and that all match."""
     checksums = Checksums(folder)
-    of_table = {file.name for file in files if file.name.startswith("table/")}
+    of_table = {file.name for file in files if file.name.startswith(f"{TABLE_FOLDER}/")}
     if (listed := set(checksums.names())) != of_table:
         odd = sorted(listed ^ of_table)[0]
         raise SharingError(
@@ -215,4 +228,4 @@ def _at(where: str, folder: Path, error: Exception) -> str:
     text = str(error)
     for named in (str(folder), str(folder.resolve())):
         text = text.replace(named, where)
-    return f"{text.removeprefix(f'{where}: ')}" if not text.startswith(where) else text
+    return text
