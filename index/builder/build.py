@@ -204,7 +204,7 @@ class _Build:
         work.run(self._seen_rows(), self._report_progress)
         outdated = sorted({item.id for item in work.rejected if item.id in self._indexed})
         n, stale = len(self._index.indexed_rows()), tuple(sorted(self._unseen))
-        self._notes = tuple(filter(None, [work.note_beyond()]))
+        self._notes = tuple(filter(None, [work.beyond.note()]))
         # Free the row lookup before indexing columns, which needs memory itself.
         work.free_lookup()
         del self._indexed

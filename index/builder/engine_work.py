@@ -19,7 +19,7 @@ from earful.index.distributed import (
     reject_rows,
     run_units,
 )
-from earful.index.intake import BuildOptions, DoubtfulAudio, Rejected, Replaced
+from earful.index.intake import BuildOptions
 from earful.index.storage import IndexFolder
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 _COMMIT_ROWS: Final = 32_768
 
 
-class EngineWork:
-    """One run by an engine; its counts are those of ``LocalWork``."""
+class EngineWork(UnitDriver):
+    """One run by an engine: the driver of its units, whose counts are those of ``LocalWork``."""
 
     def __init__(
         self,
@@ -56,8 +56,10 @@ class EngineWork:
         """
         if options.commit_rows == BuildOptions().commit_rows:
             options = replace(options, commit_rows=_COMMIT_ROWS)
+        super().__init__(
+            index, root=corpus.root, n_rows=n_places, options=options, on_commit=self._tell
+        )
         self._engine = engine
-        self._index = index
         self._n_rows = n_rows
         self._home = UnitHome(root=corpus.root, kind=corpus.kind)
         self._maker = WorkerMaker(
@@ -67,59 +69,6 @@ class EngineWork:
             home=self._home,
             options=replace(options, n_decoders=options.n_decoders or engine.cpus_per_worker),
         )
-        self._driver = UnitDriver(
-            index, root=corpus.root, n_rows=n_places, options=options, on_commit=self._tell
-        )
-
-    @property
-    def n_done(self) -> int:
-        """Rows finished."""
-        return self._driver.n_done
-
-    @property
-    def n_committed(self) -> int:
-        """Rows that a kill can no longer lose."""
-        return self._driver.n_committed
-
-    @property
-    def n_accepted(self) -> int:
-        """Rows with a vector."""
-        return self._driver.n_accepted
-
-    @property
-    def n_reused(self) -> int:
-        """Rows of those with a vector made earlier."""
-        return self._driver.n_reused
-
-    @property
-    def n_unchanged(self) -> int:
-        """Rows that the index holds unchanged."""
-        return self._driver.n_unchanged
-
-    @property
-    def n_rejected(self) -> int:
-        """Rows that cannot be used."""
-        return self._driver.n_rejected
-
-    @property
-    def rejected(self) -> tuple[Rejected, ...]:
-        """The same, in the corpus's order."""
-        return self._driver.rejected
-
-    @property
-    def audio_s(self) -> float:
-        """Length of the audio embedded, in seconds."""
-        return self._driver.audio_s
-
-    @property
-    def doubtful(self) -> tuple[DoubtfulAudio, ...]:
-        """Rows of which an encoder hears little."""
-        return self._driver.doubtful
-
-    @property
-    def replaced(self) -> list[Replaced]:
-        """Rows that took the place of one with their id."""
-        return self._driver.replaced
 
     def run(self, rows: Iterable[tuple[int, CorpusRow]], on_progress: Callable[..., None]) -> None:
         """Embed rows and commit them; what was embedded before an error is kept.
@@ -132,27 +81,19 @@ class EngineWork:
             EngineError: The engine cannot be started, or its workers cannot work.
             IndexFolderError: The index cannot be written, or a row has no answer.
         """
-        self._on_progress, driver = on_progress, self._driver
-        units = driver.units(rows, n_rows=self._engine.unit_rows(self._n_rows))
+        self._on_progress = on_progress
+        units = self.units(rows, n_rows=self._engine.unit_rows(self._n_rows))
         try:
             with closing(run_units(self._engine, units, self._maker, reject=self._reject)) as done:
                 for result in done:
-                    driver.take(result)
+                    self.take(result)
                     on_progress()
         except IndexFolderError:
             raise
         except BaseException:
-            driver.commit()
+            self.commit()
             raise
-        driver.finish()
-
-    def note_beyond(self) -> str:
-        """Return a hint where most stretches lie beyond their files; ``""`` where they do not."""
-        return self._driver.beyond.note()
-
-    def free_lookup(self) -> None:
-        """Free what is known of the index, once nothing more is to be embedded."""
-        self._driver.free_lookup()
+        self.finish()
 
     def _tell(self) -> None:
         self._on_progress(now=True)

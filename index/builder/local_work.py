@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from earful.index.corpus import Corpus, CorpusRow
+from earful.index.corpus import Corpus, CorpusRow, TimesBeyond
 from earful.index.intake import (
     BuildOptions,
     DoubtfulAudio,
@@ -98,6 +98,11 @@ class LocalWork:
         """Rows of which an encoder hears little."""
         return self._intake.doubts.doubtful
 
+    @property
+    def beyond(self) -> TimesBeyond:
+        """Counts of stretches that lie beyond their files."""
+        return self._intake.beyond
+
     def run(self, rows: Iterable[tuple[int, CorpusRow]], on_progress: Callable[..., None]) -> None:
         """Embed rows and commit them.
 
@@ -120,10 +125,6 @@ class LocalWork:
             raise
         finally:
             intake.close()
-
-    def note_beyond(self) -> str:
-        """Return a hint where most stretches lie beyond their files; ``""`` where they do not."""
-        return self._intake.beyond.note()
 
     def free_lookup(self) -> None:
         """Free what is known of the index, once nothing more is to be embedded."""
