@@ -191,6 +191,10 @@ class UnitDriver:
         """
         self._require_fit(result)
         require_whole(result.batch, where=f"unit {result.unit}")
+        return self._take(result)
+
+    def _take(self, result: UnitResult) -> bool:
+        """Take a result that is of this index and matches its own digests."""
         is_new = [self._answer(number) for number in result.numbers]
         if not all(is_new):
             batch = result.batch.take(_indices([at for at, new in enumerate(is_new) if new]))
@@ -227,7 +231,7 @@ class UnitDriver:
         result = self._staging.read(record, self._index.fingerprint, self._index.n_classes)
         # Before it is taken, as that may commit it.
         self._staged.append(record)
-        return self.take(result)
+        return self._take(result)
 
     def take_up(self) -> int:
         """Commit the rows that a dead driver's workers staged and that are not in the table yet.
@@ -248,7 +252,6 @@ class UnitDriver:
         taken: set[str] = set()
         for record in self._staging.records():
             result = self._staging.read(record, self._index.fingerprint, self._index.n_classes)
-            self._require_fit(result)
             self._staged.append(record)
             if (batch := self._not_stored(result.batch, taken)) is not None:
                 self._batches.append(batch)
