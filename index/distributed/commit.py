@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +18,14 @@ from earful.index.corpus import CorpusRow, Rejection, TimesBeyond
 from earful.index.distributed.batches import denies_any, fitted, n_classes_in, require_whole
 from earful.index.distributed.staging import Staging
 from earful.index.distributed.units import Unit, UnitResult, UnitRow
-from earful.index.intake import BuildOptions, DoubtfulAudio, Rejected, Replaced, find_replaced
+from earful.index.intake import (
+    BuildOptions,
+    DoubtCounter,
+    DoubtfulAudio,
+    Rejected,
+    Replaced,
+    find_replaced,
+)
 from earful.index.storage import (
     AudioKey,
     IndexFolder,
@@ -87,7 +93,7 @@ class UnitDriver:
         self._staged: list[Path] = []
         self._last_commit = time.monotonic()
         self._rejected: list[Rejected] = []
-        self._doubtful: dict[str, DoubtfulAudio] = {}
+        self._doubts = DoubtCounter()
         self.n_done = self.n_accepted = self.n_committed = 0
         self.n_unchanged = self.n_reused = 0
         self.audio_s = 0.0
@@ -112,7 +118,7 @@ class UnitDriver:
     @property
     def doubtful(self) -> tuple[DoubtfulAudio, ...]:
         """Rows of which an encoder hears little, by what is wrong."""
-        return tuple(self._doubtful[kind] for kind in sorted(self._doubtful))
+        return self._doubts.doubtful
 
     # --- units out -------------------------------------------------------------------------
 
@@ -213,7 +219,7 @@ class UnitDriver:
         self.n_reused += min(result.n_reused, batch.num_rows)
         self.audio_s += result.audio_s
         self.beyond.add_counts(result.beyond)
-        self._add_doubtful(result.doubtful)
+        self._doubts.add_counts(result.doubtful)
         if batch.num_rows:
             self._batches.append(batch)
             self._n_waiting += batch.num_rows
@@ -383,13 +389,6 @@ class UnitDriver:
                 table = pa.Table.from_batches([batch.take(_indices(own))])
                 known += whole_rows(table, [self._root], self._index.fingerprint.dim)
         return known
-
-    def _add_doubtful(self, doubtful: Iterable[DoubtfulAudio]) -> None:
-        for one in doubtful:
-            if before := self._doubtful.get(one.kind):
-                n, n_unusable = before.n + one.n, before.n_unusable + one.n_unusable
-                one = replace(before, n=n, n_unusable=n_unusable)
-            self._doubtful[one.kind] = one
 
 
 def _indices(rows: Sequence[int]) -> pa.Array:

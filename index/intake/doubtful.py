@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -55,13 +56,28 @@ class DoubtCounter:
             faults = self._known.get(key, ())
         elif faults:
             self._known[key] = faults
-        for fault in {fault.kind: fault for fault in faults}.values():
-            known = self._found.get(fault.kind) or DoubtfulAudio(
-                kind=fault.kind, n=0, n_unusable=0, first=str(row.audio), text=fault.text
+        self.add_counts(
+            DoubtfulAudio(
+                kind=fault.kind,
+                n=1,
+                n_unusable=int(fault.unusable),
+                first=str(row.audio),
+                text=fault.text,
             )
-            self._found[fault.kind] = replace(
-                known, n=known.n + 1, n_unusable=known.n_unusable + fault.unusable
-            )
+            for fault in {fault.kind: fault for fault in faults}.values()
+        )
+
+    def add_counts(self, doubtful: Iterable[DoubtfulAudio]) -> None:
+        """Add what another process has counted.
+
+        Args:
+            doubtful: As ``doubtful`` returns them.
+        """
+        for one in doubtful:
+            if known := self._found.get(one.kind):
+                n, n_unusable = known.n + one.n, known.n_unusable + one.n_unusable
+                one = replace(known, n=n, n_unusable=n_unusable)
+            self._found[one.kind] = one
 
     @property
     def doubtful(self) -> tuple[DoubtfulAudio, ...]:
