@@ -28,8 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.build_memory import synthesise
+from benchmarks.turns import keep
 
-RESULTS = Path(__file__).resolve().parent / "results" / "ray_build.json"
 CLIP_S = 2.0
 MARK = "EARFUL_BENCH_RAY"
 _EVERY_S = 0.05
@@ -206,7 +206,7 @@ def main() -> None:
         "compared": compare(runs),
     }
     print(json.dumps(results["compared"], indent=2))
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    keep("ray_build", results)
 
 
 if __name__ == "__main__":

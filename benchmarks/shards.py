@@ -32,8 +32,8 @@ from typing import Any
 
 import numpy as np
 from benchmarks.build_memory import synthesise
+from benchmarks.turns import keep
 
-RESULTS = Path(__file__).resolve().parent / "results" / "shards.json"
 DIM = 256
 ROWS_AT_ONCE = 5000
 CLIP_S = 2.0
@@ -196,7 +196,7 @@ def main() -> None:
         results["build"] = measure_builds(
             Path(scratch), arguments.clips, arguments.rounds, arguments.embedder
         )
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    keep("shards", results)
 
 
 if __name__ == "__main__":
