@@ -20,8 +20,10 @@ from earful.index.storage import (
     CLASS_SCORES,
     EXEMPLAR_COLUMNS,
     NOT_LABELS,
+    IndexFolder,
     class_scores_of,
     has_unit_norm,
+    table_schema,
     vectors_of,
 )
 from earful.wording import counted, quoted
@@ -133,6 +135,37 @@ def fitted(batch: pa.RecordBatch, schema: pa.Schema, *, root: int | None = None)
         return batch.column(field.name)
 
     return pa.RecordBatch.from_arrays([column(field) for field in schema], schema=schema)
+
+
+def schema_of(index: IndexFolder) -> pa.Schema:
+    """Return the columns that the table of an index has now."""
+    return table_schema(index.fingerprint, index.n_classes, not_labels=index.table.has_not_labels)
+
+
+def add_fitted(
+    index: IndexFolder,
+    batches: Sequence[pa.RecordBatch],
+    *,
+    root: int | None = None,
+    replaces_any: bool,
+) -> None:
+    """Insert batches into a table in one commit, with the column for what is not there if need be.
+
+    Args:
+        index: The index, whose writer lock is held.
+        batches: Whole rows.
+        root: As for ``fitted``.
+        replaces_any: As for ``IndexFolder.add_batches``.
+
+    Raises:
+        IndexFolderError: The index cannot be written; no row is changed.
+    """
+    if any(map(denies_any, batches)):
+        index.take_not_labels()
+    schema = schema_of(index)
+    index.add_batches(
+        [fitted(batch, schema, root=root) for batch in batches], replaces_any=replaces_any
+    )
 
 
 def with_column(batch: pa.RecordBatch, name: str, values: Any) -> pa.RecordBatch:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from earful.errors import IndexFolderError
 from earful.index.corpus import CorpusRow, Rejection, TimesBeyond
-from earful.index.distributed.batches import denies_any, fitted, n_classes_in, require_whole
+from earful.index.distributed.batches import add_fitted, n_classes_in, require_whole
 from earful.index.distributed.staging import Staging
 from earful.index.distributed.units import Unit, UnitResult, UnitRow
 from earful.index.intake import (
@@ -31,7 +31,6 @@ from earful.index.storage import (
     IndexFolder,
     Row,
     exemplar_digest,
-    table_schema,
     whole_rows,
 )
 from earful.wording import counted, quoted
@@ -280,15 +279,10 @@ class UnitDriver:
         # Clear the list first: rows whose commit is interrupted must not be written twice.
         batches, self._batches, self._n_waiting = self._batches, [], 0
         if batches:
-            if any(map(denies_any, batches)):
-                self._index.take_not_labels()
             root = self._index.number_root(self._root)
-            schema = self._schema()
             known = self._known_among(batches)
             replaced = find_replaced(self._index, self._indexed, known) if known else []
-            self._index.add_batches(
-                [fitted(batch, schema, root=root) for batch in batches], replaces_any=bool(known)
-            )
+            add_fitted(self._index, batches, root=root, replaces_any=bool(known))
             self.replaced += replaced
             n_rows = sum(batch.num_rows for batch in batches)
             self.n_committed += n_rows
@@ -351,13 +345,6 @@ class UnitDriver:
                 f"{found[1]} class scores, expected {wanted[0]} and {wanted[1]}; give every worker "
                 "the embedder of the index"
             )
-
-    def _schema(self) -> pa.Schema:
-        return table_schema(
-            self._index.fingerprint,
-            self._index.n_classes,
-            not_labels=self._index.table.has_not_labels,
-        )
 
     def _commit_if_due(self) -> None:
         waited_s = time.monotonic() - self._last_commit

@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any, Final
 from earful.errors import IndexFolderError
 from earful.index.corpus import Rejection
 from earful.index.distributed.batches import (
-    denies_any,
+    add_fitted,
     exemplar_digests,
     fitted,
     require_whole,
     row_digests,
+    schema_of,
     with_column,
 )
 from earful.index.distributed.merge_checks import (
@@ -44,7 +45,6 @@ from earful.index.storage import (
     IndexFolder,
     class_scores_of,
     root_of,
-    table_schema,
     vectors_of,
 )
 from earful.plain import plain_fields
@@ -148,12 +148,10 @@ def merge_indexes(
         if not prefix and not same_groups:
             require_distinct_groups(opened, target)
         known = require_free_of_clashes(opened, target, prefix=prefix, read=_renamed_rows)
+        _require_space(target_path, opened, n_there=len(known))
         if target is None:
-            _require_space(target_path, opened, n_there=len(known))
             target = IndexFolder.create(target_path, first.fingerprint, n_classes=first.n_classes)
             held.enter_context(target.writer())
-        else:
-            _require_space(target.path, opened, n_there=len(known))
         merge = _Merge(target, opened, known, prefix=prefix, progress=progress)
         merge.run()
         rejected = _rejections(target, opened)
@@ -248,16 +246,9 @@ class _Merge:
     def _commit(self) -> None:
         if not self._waiting:
             return
-        if any(map(denies_any, self._waiting)):
-            self._target.take_not_labels()
-        schema = table_schema(
-            self._target.fingerprint,
-            self._target.n_classes,
-            not_labels=self._target.table.has_not_labels,
-        )
         batches, n_rows = self._waiting, self._n_waiting
         self._waiting, self._n_waiting, self._bytes_waiting = [], 0, 0
-        self._target.add_batches([fitted(batch, schema) for batch in batches], replaces_any=False)
+        add_fitted(self._target, batches, replaces_any=False)
         self.n_added += n_rows
         _log.info("merged %d rows", n_rows, extra={"n_rows": n_rows, "n_merged": self.n_added})
 
@@ -265,9 +256,7 @@ class _Merge:
 def _rows(part: Part) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a part, in batches, compared with their digests."""
     folder = part.folder
-    schema = table_schema(
-        folder.fingerprint, folder.n_classes, not_labels=folder.table.has_not_labels
-    )
+    schema = schema_of(folder)
     roots = folder.roots()
     for found in folder.table.stream(schema.names):
         batch = fitted(found, schema)
