@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from earful.errors import SharingError
+from earful.index.cache import CACHE_NAMES
 from earful.index.index import Index
 from earful.index.sharing.layout import (
     ATTRIBUTION_NAME,
@@ -52,7 +53,7 @@ _OWN: Final = frozenset(
     {
         *(HEADER_NAME, CHECKSUMS_NAME, TABLE_FOLDER, REJECTED_NAME, APPROXIMATE_NAME, QUARANTINE),
         *(PULLED_NAME, CARD_NAME, ATTRIBUTION_NAME, AUDIO_FOLDER, ".lock", ".lock.held"),
-        *("features", "replays", "answers", "prepared", "snapshot"),
+        *(*CACHE_NAMES, "answers"),
     }
 )
 

@@ -9,6 +9,7 @@ import pytest
 
 from earful.errors import SharingError
 from earful.index import Index, index_card, merge_indexes, pull_index, push_index, verify_index
+from earful.index.cache import CACHE_NAMES
 from earful.model import Fingerprint
 from tests.index.conftest import MakeRow
 from tests.support.stub_hub import StubHub
@@ -145,6 +146,20 @@ def test_an_update_says_what_changed_and_loses_nothing(
     assert pull_index("ada/sounds", target, force=True).added == 1
     with pytest.raises(SharingError, match="was not pulled"):
         pull_index("ada/sounds", shared.path)
+
+
+@pytest.mark.parametrize("name", [*CACHE_NAMES, "answers"])
+def test_caches_of_an_earlier_pull_are_not_in_the_way(
+    shared: Index, tmp_path: Path, name: str
+) -> None:
+    place, target = tmp_path / "place", tmp_path / "pulled.index"
+    push_index(shared, str(place))
+    pull_index(str(place), target)
+    (target / name).mkdir(exist_ok=True)
+    shared.remove(["none"])
+    push_index(shared, str(place))
+    assert pull_index(str(place), target).n == 4
+    assert not (target / name).exists()
 
 
 def test_two_pushes_cannot_mix(hub: StubHub, shared: Index) -> None:
