@@ -338,7 +338,7 @@ def _private_paths(index: Index) -> list[str]:
 
 
 def _require_room(index: Index, folder: Path, audio: ChosenAudio) -> None:
-    table = sum(path.stat().st_size for path in (index.path / "table").rglob("*.lance"))
+    table = sum(path.stat().st_size for path in (index.path / TABLE_FOLDER).rglob("*.lance"))
     needed, free = table + audio.n_bytes, shutil.disk_usage(folder).free
     if needed > free:
         raise SharingError(
@@ -382,7 +382,7 @@ def left_out_of(index: Index, audio: ChosenAudio, *, with_audio: bool) -> tuple[
     if not with_audio:
         told.append(f"the audio of all {counted(n, 'row')}")
     for reason, n_rows in audio.refused.items():
-        named = reason if reason not in (NO_LICENCE,) else "no licence is stated"
+        named = "no licence is stated" if reason == NO_LICENCE else reason
         told.append(f"the audio of {counted(n_rows, 'row')}: {named}")
     if n_rejected := len(index.rejections()):
         told.append(f"the list of {counted(n_rejected, 'rejected file')}")

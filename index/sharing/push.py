@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from earful.index.sharing.layout import CARD_NAME, SHARED_NAME, SharedFile
 from earful.index.sharing.licences import AllowedLicences
 from earful.index.sharing.package import Package, pack_index
 from earful.index.sharing.places import Listing, Place, Progress, Sending, place_of, stale_parts
+from earful.plain import plain_fields
 from earful.values import short_repr
 from earful.wording import counted, listed
 
@@ -67,11 +68,7 @@ class PushPlan:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
-        return {
-            **asdict(self),
-            "left_out": list(self.left_out),
-            "missing": list(self.missing),
-        }
+        return plain_fields(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ from earful.index.sharing.package import (
 )
 from earful.index.sharing.records import PulledRecord
 from earful.index.sharing.trust import trusted_name
+from earful.plain import plain_fields
 from earful.values import short_repr
 from earful.wording import as_argument, counted, duration_text
 
@@ -70,13 +71,7 @@ class IndexCard:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
-        return {
-            "text": self.text,
-            "missing": list(self.missing),
-            "licences": dict(self.licences),
-            "refused": dict(self.refused),
-            "embedder": self.embedder,
-        }
+        return plain_fields(self)
 
 
 def index_card(
