@@ -21,6 +21,8 @@ _ZERO: Final = re.compile(r"publicdomain/zero(?:/.*)?")
 _MARK: Final = re.compile(r"(?:publicdomain/mark|licen[sc]es/publicdomain)(?:/.*)?")
 _IN_BRACKETS: Final = re.compile(r"(.+?) ?\(([^()]+)\)")
 _VERSION: Final = re.compile(r"\d(?:\.\d)?")
+# Creative Commons has had no others.
+_VERSIONS: Final = re.compile(r"[1-4](?:\.\d)?")
 _WORDS: Final = re.compile(r"[a-z]+|\d+(?:\.\d+)?|\+|\S")
 
 # What words of a Creative Commons licence mean; all others make it no such licence.
@@ -179,7 +181,7 @@ def _of_words(plain: str) -> str:
 
 
 def _of_parts(words: list[str], version: str) -> str:
-    if any(word not in _PARTS for word in words):
+    if any(word not in _PARTS for word in words) or (version and not _VERSIONS.fullmatch(version)):
         return ""
     parts = {part for word in words for part in _PARTS[word]}
     if "by" not in parts or {"nd", "sa"} <= parts:

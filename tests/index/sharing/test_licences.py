@@ -31,6 +31,13 @@ from earful.index.sharing.licences import AllowedLicences, hub_licence, licence_
         ("CC BY 4.0 (but not for training)", "CC BY 4.0 (but not for training)"),
         ("CC BY 4.0 (CC BY-NC 4.0)", "CC BY 4.0 (CC BY-NC 4.0)"),
         ("Sampling+", "Sampling+"),
+        # There is no such version.
+        ("by 0", "by 0"),
+        ("CC BY 9.0", "CC BY 9.0"),
+        (
+            "http://creativecommons.org/licenses/by/0.0/",
+            "http://creativecommons.org/licenses/by/0.0/",
+        ),
     ],
 )
 def test_a_licence_has_one_name(text: str, name: str) -> None:
