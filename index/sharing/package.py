@@ -49,6 +49,7 @@ from earful.index.storage import (
     table_schema,
 )
 from earful.model.runtime import sha256_of
+from earful.system import folded_name
 from earful.wording import as_argument, counted, quoted
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
 _MISSING: Final = "the recording is missing"
 _OUTSIDE: Final = "the recording lies outside its corpus root"
 _ODD_NAME: Final = "the recording has a name that not every system can hold"
+_SAME_NAME: Final = "another recording's name differs only in case"
 _SAME_FILE: Final = "another row of the recording may not be passed on"
 # Everything of a row in which a path of this machine can stand.
 _TEXTS: Final = (
@@ -172,7 +174,11 @@ def choose_audio(index: Index, allowed: AllowedLicences) -> ChosenAudio:
             author=origin.author,
             source=origin.source,
         )
-    for ids in rows_of.values():
+    # Where case is folded one would replace the other, so that every pull refuses both.
+    folded = Counter(folded_name(recording.name) for recording in found.values())
+    for key, ids in rows_of.items():
+        if folded[folded_name(found[key].name)] > 1:
+            reasons |= {id_: reasons[id_] or _SAME_NAME for id_ in ids}
         if any(reasons[id_] for id_ in ids):
             reasons |= {id_: reasons[id_] or _SAME_FILE for id_ in ids}
     kept = [key for key, ids in rows_of.items() if not reasons[ids[0]]]

@@ -79,6 +79,21 @@ def test_recordings_travel_where_their_licence_allows_it(
     assert "changed" in problem.what
 
 
+def test_recordings_whose_names_differ_in_case_stay_at_home(
+    hub: StubHub, fingerprint: Fingerprint, make_row: MakeRow, tmp_path: Path
+) -> None:
+    made = Index.create(tmp_path / "sounds.index", fingerprint)
+    for name in ("Owl", "owl", "rain"):
+        row = make_row(name)
+        audio = row.exemplar.audio.with_name(f"{name}.wav")
+        (row.root / row.exemplar.audio).rename(row.root / audio)
+        made.add([replace(row, exemplar=replace(row.exemplar, licence="CC0", audio=audio))])
+    pushed = push_index(made, "ada/sounds", with_audio=True)
+    assert pushed.plan.refused == {"another recording's name differs only in case": 2}
+    report = pull_index("ada/sounds", tmp_path / "pulled.index")
+    assert (report.n_recordings, digests(Index.open(report.path))) == (1, digests(made))
+
+
 def test_a_licence_that_is_allowed_by_name_goes_along(
     hub: StubHub, shared: Index, tmp_path: Path
 ) -> None:
