@@ -73,6 +73,9 @@ class Lease:
         Raises:
             IndexBusyError: It could not be renewed, and somebody else may write.
         """
+        is_renewed = self._thread is not None and self._thread.is_alive()
+        if not (self._fault or is_renewed or self._ended.is_set()):
+            self._fault = "nothing renews it any more"
         if self._fault:
             raise IndexBusyError(
                 f"{self._store.location}: the right to write was lost ({self._fault}); what was "
@@ -153,11 +156,12 @@ class Lease:
         while not self._ended.wait(self._lease_s / 4):
             try:
                 etag = self._store.replace(LEASE_NAME, self._content(), etag=self._etag)
-            except StoreError as error:
+            except Exception as error:  # of whatever kind: the holder must not go on unknowing
+                said = str(error) if isinstance(error, StoreError) else repr(error)
                 if datetime.now(UTC) > until:
-                    self._fault = str(error)
+                    self._fault = said
                     return
-                _log.warning("the lease was not renewed, it is tried again: %s", error)
+                _log.warning("the lease was not renewed, it is tried again: %s", said)
                 continue
             if etag is None:
                 self._fault = "another writer has taken it"

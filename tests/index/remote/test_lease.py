@@ -87,3 +87,34 @@ def test_a_holder_with_odd_texts_is_printed_harmlessly(store: ObjectStore) -> No
         Lease(store, "here").take()
     assert "\x1b" not in str(caught.value)
     assert len(str(caught.value)) < 700
+
+
+def test_an_error_of_any_kind_is_told_to_the_holder(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = Lease(store, "here", lease_s=0.2)
+    lease.take()
+
+    def fail(self: ObjectStore, name: str, data: bytes, *, etag: str) -> str | None:
+        raise MemoryError("no room for a request")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(ObjectStore, "replace", fail)
+        time.sleep(0.1)
+        lease.require_held()  # until it has run out, it is tried again
+        time.sleep(0.4)
+    with pytest.raises(IndexBusyError, match="no room for a request"):
+        lease.require_held()
+    lease.give_back()
+
+
+def test_a_lease_that_nothing_renews_is_lost(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Lease, "_renew_until_ended", lambda self: None)  # as after os.fork()
+    lease = Lease(store, "here")
+    lease.take()
+    time.sleep(0.1)
+    with pytest.raises(IndexBusyError, match="nothing renews it any more"):
+        lease.require_held()
+    lease.give_back()
