@@ -6,10 +6,11 @@ any of them is moved in, and those that tell of others come last.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from earful.files import replaced
 from earful.index.remote.manifest import (
     MANIFEST_NAME,
     MAX_BYTES,
+    PUBLISHED_JOURNALS,
     Entry,
     Manifest,
     now,
@@ -124,15 +126,40 @@ class _Fetch:
         manifest = Manifest.from_bytes(data, str(self._store.location))
         aside = None
         is_whole = not (state.is_applying or is_lost)
-        if own and is_whole and not _holds(local, manifest):
+        if own - set(PUBLISHED_JOURNALS) and is_whole and not _holds(local, manifest):
             aside = self._put_aside(may_set_aside=may_set_aside)
             local, state = {}, MirrorState(id=state.id)
+        while (report := self._take(manifest, etag, local, state)) is None:
+            aside = self._put_aside(may_set_aside=may_set_aside)
+            local, state = {}, MirrorState(id=state.id)
+        return replace(report, set_aside=aside)
+
+    def _take(
+        self, manifest: Manifest, etag: str, local: Mapping[str, Entry], state: MirrorState
+    ) -> FetchReport | None:
+        """Fetch what the copy lacks and move it in.
+
+        Returns:
+            What it took; ``None`` where a journal of the copy and that of the store both hold
+            lines that the other lacks. Nothing is moved in then.
+        """
         wanted = {name: e for name, e in manifest.files.items() if local.get(name) != e}
         size = sum(entry.size_bytes for entry in wanted.values())
         self._require_space(size)
+        # Labels are added without the right to write, perhaps while files were fetched.
         with self._mirror.staging() as staging:
             self._stage(wanted, staging)
-            self._apply(manifest, wanted, staging, local, state, etag)
+            with self._mirror.journals_held() as journals:
+                kept = set()
+                for name, here in journals.items():
+                    is_newer = self._is_newer(name, here, manifest, staging)
+                    if is_newer is None:
+                        return None
+                    if is_newer:
+                        kept.add(name)
+                for name in kept:
+                    wanted.pop(name, None)
+                self._apply(manifest, wanted, staging, local, state, etag, kept)
         _log.info(
             "fetched %d files, %d bytes, of %s",
             len(wanted),
@@ -140,7 +167,18 @@ class _Fetch:
             self._store.location,
             extra={"n_files": len(wanted), "size_bytes": size},
         )
-        return FetchReport(n_files=len(wanted), size_bytes=size, set_aside=aside)
+        return FetchReport(n_files=len(wanted), size_bytes=size, n_unpublished=len(kept))
+
+    def _is_newer(self, name: str, here: Entry, manifest: Manifest, staging: Path) -> bool | None:
+        """Whether a journal stays as it is here; ``None`` where each has lines of its own."""
+        theirs, known = manifest.files.get(name), self._state.files.get(name)
+        if here in (theirs, known):
+            return False
+        path = self._mirror.folder / name
+        if theirs in (known, None) or _begins_with(path, theirs):
+            return True
+        staged = staging / theirs.sha256
+        return False if staged.is_file() and _begins_with(staged, here) else None
 
     def _missing(self) -> FetchReport:
         """Tell of a store without such an index; a copy that was never published may stay."""
@@ -201,6 +239,7 @@ class _Fetch:
         local: Mapping[str, Entry],
         state: MirrorState,
         etag: str,
+        kept: Set[str],
     ) -> None:
         folder, mirror = self._mirror.folder, self._mirror
         folder.mkdir(parents=True, exist_ok=True)
@@ -216,7 +255,7 @@ class _Fetch:
                     shutil.copyfile(left[name], partial)
             else:
                 replace_file(left[name], target)
-        gone = local.keys() - manifest.files.keys()
+        gone = local.keys() - manifest.files.keys() - kept
         leftovers = {n: s for n, s in state.leftovers.items() if n not in manifest.files}
         for name in gone:
             # An earlier version must not be taken for the newest; its rows may still be read.
@@ -234,7 +273,7 @@ class _Fetch:
             fetched=now(),
         )
         # The files were just digested: their stamps say so from now on.
-        mirror.write_state(replace(fresh, stamps=mirror.stamps(manifest.files)))
+        mirror.write_state(replace(fresh, stamps=mirror.stamps(manifest.files.keys() - kept)))
 
 
 def together(work: Callable[[_T], object], items: Iterable[_T]) -> None:
@@ -262,7 +301,17 @@ def offline_hint(mirror: Mirror) -> str:
 
 def _holds(local: Mapping[str, Entry], manifest: Manifest) -> bool:
     """Whether a copy is just what a manifest says, as when a kill came after publishing."""
-    return dict(local) == dict(manifest.files)
+    return _but_journals(local) == _but_journals(manifest.files)
+
+
+def _but_journals(files: Mapping[str, Entry]) -> dict[str, Entry]:
+    return {name: entry for name, entry in files.items() if name not in PUBLISHED_JOURNALS}
+
+
+def _begins_with(path: Path, entry: Entry) -> bool:
+    """Whether a file's first bytes are those of an entry."""
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read(entry.size_bytes)).hexdigest() == entry.sha256
 
 
 def _turn(name: str) -> tuple[int, str]:

@@ -36,6 +36,8 @@ PUBLISHED_FILES: Final = (
     "labels.jsonl",
 )
 """Files of an index folder that are published; caches, the lock and what is staged are not."""
+PUBLISHED_JOURNALS: Final = ("labels.jsonl",)
+"""Those of them that grow at any time, without the right to write: under the lock beside them."""
 PUBLISHED_FOLDERS: Final = ("table",)
 """Folders of an index folder whose files are published."""
 

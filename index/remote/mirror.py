@@ -18,17 +18,23 @@ import json
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
 from earful.errors import StoreError
 from earful.files import write_atomically
-from earful.index.remote.manifest import PUBLISHED_FILES, PUBLISHED_FOLDERS, Entry, is_published
+from earful.index.remote.manifest import (
+    PUBLISHED_FILES,
+    PUBLISHED_FOLDERS,
+    PUBLISHED_JOURNALS,
+    Entry,
+    is_published,
+)
 from earful.model.runtime import sha256_of
 from earful.object_stores import Location, parse_location, store_cache
-from earful.system import FileLock
+from earful.system import FileLock, lock_beside
 
 STATE_NAME: Final = "mirror.json"
 _STAGING: Final = "staging"
@@ -204,6 +210,28 @@ class Mirror:
             OSError: One cannot be read.
         """
         return {name: _stamp_of((self.folder / name).stat()) for name in names}
+
+    @contextmanager
+    def journals_held(self) -> Iterator[dict[str, Entry]]:
+        """Keep everybody from adding to the journals, and wait until they have.
+
+        Yields:
+            The journals that there are, as they are until this is left.
+
+        Raises:
+            OSError: One cannot be locked or read.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as held:
+            found = {}
+            for name in PUBLISHED_JOURNALS:
+                path = self.folder / name
+                lock = FileLock(lock_beside(path), keep=True)
+                lock.acquire(wait=True)
+                held.callback(lock.release)
+                if path.is_file():
+                    found[name] = Entry(size_bytes=path.stat().st_size, sha256=sha256_of(path))
+            yield found
 
     def set_aside(self) -> Path:
         """Move the folder out of the way, where it stays an index, and return its new path."""
