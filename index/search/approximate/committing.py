@@ -21,7 +21,7 @@ from earful.index.search.approximate.segments import (
     find_partitions,
     pylance,
 )
-from earful.index.search.approximate.settings import Approximate
+from earful.index.search.approximate.settings import Approximate, search_all_meanwhile
 from earful.index.search.approximate.truth import find_truth
 from earful.index.storage import LANCE_FOLDER, IndexFolder
 from earful.model.runtime import sha256_of
@@ -67,6 +67,7 @@ def commit_segments(folder: IndexFolder, *, recall: float, k: int, n_queries: in
             INDEX_NAME, "vector", [_as_index(segment, field) for segment in segments]
         )
 
+    search_all_meanwhile(folder.path, made.n_partitions)
     size_bytes = table.replace_vector_index(commit)
     table.index_columns()
     measured = measure_recall(

@@ -15,16 +15,18 @@ from typing import Final
 import numpy as np
 
 from earful.errors import IndexFolderError
-from earful.index.search.approximate.settings import Approximate, PartitionRecall
+from earful.index.search.approximate.settings import (
+    REFINES,
+    Approximate,
+    PartitionRecall,
+    search_all_meanwhile,
+)
 from earful.index.search.approximate.truth import Truth, find_truth
 from earful.index.storage import Table, vectors_of
 
 LEAST_ROWS: Final = 1000
 """Fewer rows are not partitioned: comparing with all of them takes less than a millisecond."""
 
-# ``refine * k`` rows are compared by their full vectors: the smallest ``refine`` of these that
-# gives the recall asked for when all partitions are searched.
-_REFINES: Final = (10, 30, 100)
 # A row as near as the last of the nearest is as good as that one, in float32.
 _TIE: Final = 1e-6
 
@@ -60,6 +62,7 @@ def partition_rows(
     n_partitions = checked_partitions(len(table), n_partitions)
     truth = find_truth(table, dim, k=k, n_queries=n_queries)
     started = time.perf_counter()
+    search_all_meanwhile(table.folder, n_partitions)
     size_bytes = table.index_vectors(n_partitions)
     build_s = time.perf_counter() - started
     return measure_recall(
@@ -96,7 +99,7 @@ def measure_recall(
     """
     tried: list[PartitionRecall] = []
     # How many rows to compare by their full vectors, when all partitions are searched.
-    for refine in _REFINES:
+    for refine in REFINES:
         tried.append(_measured(table, truth, n_partitions, refine))
         if tried[-1].recall >= recall:
             break

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from earful.errors import IndexFolderError
 from earful.index.storage import APPROXIMATE_NAME, write_text
 from earful.wording import as_argument
+
+REFINES: Final = (10, 30, 100)
+"""Of which the smallest is chosen that gives the recall asked for, all partitions searched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +42,9 @@ class Approximate:
         n_probes: Partitions searched for each query; of each segment, where there are several.
         refine: ``refine * k`` rows are compared by their full vectors.
         k: Nearest rows looked for in the measurement.
-        n_queries: Rows that served as queries.
+        n_queries: Rows that served as queries; 0 before it is measured.
         wanted: The recall that was asked for.
-        recall: The recall that was measured.
+        recall: The recall that was measured; 0 where none was yet.
         ms: Median time of a query, in milliseconds.
         exact_ms: The same for exact search with the vectors in RAM; of more than 65,536 rows,
             that of so many times what there are.
@@ -91,3 +94,32 @@ class Approximate:
                 f"{path}: is damaged ({error!r}); make it again with "
                 f"`earful index approximate {as_argument(folder)}`"
             ) from error
+
+
+def search_all_meanwhile(folder: Path, n_partitions: int) -> None:
+    """Have searches look at all partitions of an approximate index that is about to be replaced.
+
+    Settings were measured on the one before: of another they may miss most. These find what
+    either can, and stay until the new one is measured, also where that is cut short.
+
+    Args:
+        folder: The index folder; without settings nothing is searched so, and nothing changes.
+        n_partitions: Of the new one.
+    """
+    try:
+        before = Approximate.read(folder)
+    except IndexFolderError:
+        # Damaged settings are none, and whoever makes new ones was told to.
+        (folder / APPROXIMATE_NAME).unlink()
+        return
+    if before is not None:
+        n_partitions = max(n_partitions, before.n_partitions)
+        replace(
+            before,
+            n_partitions=n_partitions,
+            n_probes=n_partitions,
+            refine=max(REFINES[-1], before.refine),
+            n_queries=0,
+            recall=0.0,
+            tried=(),
+        ).write(folder)

@@ -16,8 +16,8 @@ from earful.index import (
     train_partitions,
     verify_index,
 )
-from earful.index.search import approximate
-from earful.index.search.approximate import committing
+from earful.index.search import Approximate, approximate
+from earful.index.search.approximate import committing, partitioning
 from tests.support.large_indexes import clustered_rows, large_index
 
 # pylance takes long to import.
@@ -99,6 +99,50 @@ def test_a_commit_that_was_killed_while_it_measured_is_made_again(
     assert not (folder / "segments").exists()
     assert index.search(index.vectors().vectors[0], k=1, backend="approximate")[0].rank == 0
     assert verify_index(index).n_unlisted == 0
+
+
+def test_settings_of_an_earlier_index_are_not_used_of_the_new_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed while it measures: what is in effect then finds what the new one can."""
+    index = Index.open(folder)
+    index.index_approximately(recall=0.01, n_queries=20, n_partitions=2)
+    before = index.approximate
+    assert before is not None
+    assert before.n_probes < 8
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    def commit() -> None:
+        commit_segments(Index.open(folder), n_queries=20)
+
+    def in_one_piece() -> None:
+        Index.open(folder).index_approximately(n_queries=20, n_partitions=16)
+
+    for module, make, n_partitions in (
+        (committing, commit, 8),
+        (partitioning, in_one_piece, 16),
+    ):
+        before.write(folder)
+        with monkeypatch.context() as context:
+            context.setattr(f"{module.__name__}.measure_recall", killed)
+            with pytest.raises(KeyboardInterrupt):
+                make()
+        reader = Index.open(folder)
+        left = reader.approximate
+        assert left is not None
+        assert (left.n_partitions, left.n_probes, left.refine) == (n_partitions, n_partitions, 100)
+        assert (left.recall, left.tried) == (0.0, ())  # nothing was measured
+        every = reader.vectors()
+        for row in range(0, 1200, 100):
+            exact = every.search(every.vectors[row], k=10)
+            found = reader.search(every.vectors[row], k=10, backend="approximate")
+            assert [hit.similarity for hit in found] == [hit.similarity for hit in exact]
+    (folder / "approximate.json").write_text("{")
+    index = Index.open(folder)
+    made = index.index_approximately(recall=0.9, n_queries=20, n_partitions=8)
+    assert Approximate.read(folder) == made
 
 
 def without_a_part(folder: Path) -> str:

@@ -60,7 +60,7 @@ def test_large_indexes_are_never_held_in_memory(
 ) -> None:
     index = large_index(tmp_path / "sounds.index")
     # All rows of a partition by their full vectors: what codes say of a row is partly chance.
-    monkeypatch.setattr("earful.index.search.approximate.partitioning._REFINES", (110,))
+    monkeypatch.setattr("earful.index.search.approximate.partitioning.REFINES", (110,))
     with monkeypatch.context() as patched:
         patched.setattr(Index, "vectors", lambda _: pytest.fail("held all rows"))
         patched.setattr(type(index._folder.table), "read", lambda *_: pytest.fail("read all rows"))
