@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from earful.index import search
 from earful.index.index import Index
+from earful.index.remote import StoredSegments
 from earful.index.search import Approximate, Partitions, Segment
 
 
@@ -25,17 +26,21 @@ def train_partitions(index: Index, *, n_partitions: int | None = None) -> Partit
     Raises:
         IndexFolderError: There are too few rows, one is damaged, or the folder cannot be written.
         MissingExtraError: pylance is not installed: ``pip install 'earful[lance]'``.
+        StoreError: The index is in an object store, which cannot be asked.
         ValueError: ``n_partitions`` is outside its range.
     """
-    return search.train_partitions(index._folder, n_partitions=n_partitions)
+    made = search.train_partitions(index._folder, n_partitions=n_partitions)
+    if (stored := StoredSegments.at(index.path)) is not None:
+        stored.replace_trained()
+    return made
 
 
 def index_segment(index: Index, part: int, parts: int) -> Segment:
     """Build one part of an approximate index, and keep it in the index folder.
 
-    Processes on any machines that see the folder build parts at once; nobody is locked out
-    meanwhile, and rows may be added, which are found unindexed. A part that is built again takes
-    the place of the one before.
+    Processes on any machines that see the folder, or the object store that the index is in, build
+    parts at once; nobody is locked out meanwhile, and rows may be added, which are found unindexed.
+    A part that is built again takes the place of the one before.
 
     Args:
         index: After ``train_partitions``.
@@ -46,9 +51,16 @@ def index_segment(index: Index, part: int, parts: int) -> Segment:
         IndexFolderError: The partitions were not trained, a file of the table is damaged, there
             are fewer fragments than parts, or the folder cannot be written.
         MissingExtraError: pylance is not installed.
+        StoreError: As ``train_partitions``.
         ValueError: ``part`` is not one of ``parts``.
     """
-    return search.build_segment(index._folder, part, parts)
+    stored = StoredSegments.at(index.path)
+    if stored is not None:
+        stored.fetch_trained()
+    made = search.build_segment(index._folder, part, parts)
+    if stored is not None:
+        stored.publish(part, parts)
+    return made
 
 
 def commit_segments(
@@ -67,9 +79,15 @@ def commit_segments(
             built, or the folder cannot be written. Nothing is changed.
         IndexBusyError: Another process is writing.
         MissingExtraError: pylance is not installed.
+        StoreError: As ``train_partitions``.
         ValueError: A number is outside its range.
     """
+    stored = StoredSegments.at(index.path)
     with index._folder.writer():
+        if stored is not None:
+            stored.fetch()
         made = search.commit_segments(index._folder, recall=recall, k=k, n_queries=n_queries)
+    if stored is not None:
+        stored.clear()  # not before the index is published
     index.refresh()
     return made

@@ -5,6 +5,7 @@ from .manifest import PUBLISHED_FILES, PUBLISHED_FOLDERS, Entry, Manifest, is_pu
 from .mirror import Mirror
 from .probe import forget_probes, require_conditional_writes
 from .publishing import PublishReport, publish
+from .segments import StoredSegments
 
 __all__ = [
     "PUBLISHED_FILES",
@@ -16,6 +17,7 @@ __all__ = [
     "Mirror",
     "PublishReport",
     "RemoteWriter",
+    "StoredSegments",
     "fetch",
     "forget_probes",
     "is_published",

@@ -6,6 +6,7 @@
         manifest.json     this file; replaced by a conditional write, never in part
         objects/DIGEST    one file of the index each, by its SHA-256; never written over
         .lock             who is writing (lease.py)
+        segments/         parts of an approximate index until they are committed (segments.py)
 
 It is a stranger's file: names that lead out of the folder, sizes and digests that are none, and
 newer formats are refused before anything is fetched.

@@ -41,7 +41,7 @@ def rows_of(vectors: NDArray[np.floating], root: Path, *, seed: int = 0) -> list
     ]
 
 
-def empty_index(folder: Path, dim: int = DIM) -> Index:
+def empty_index(folder: Path | str, dim: int = DIM) -> Index:
     """Make an index of no rows."""
     made_by = Fingerprint(
         name="toy", revision="", weights_sha256="", dim=dim, sample_rate=8000, windowing="whole"

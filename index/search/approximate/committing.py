@@ -133,7 +133,7 @@ def _move_files(index: Path, segment: Segment) -> None:
     """
     inside = Path(SEGMENTS_NAME) / f"{segment.part}-of-{segment.parts}.lance" / INDICES
     built, target = index / inside / segment.uuid, index / LANCE_FOLDER / INDICES / segment.uuid
-    source = built if built.is_dir() else target
+    source = target if target.is_dir() else built
     for name, sha256 in segment.files.items():
         try:
             found = sha256_of(source / name)
