@@ -2,11 +2,10 @@ from .commit import UnitDriver
 from .engines import Done, EmbedderByName, Engine, Failed, RayEngine, Worker, WorkerMaker, run_units
 from .merge import MergeReport, merge_indexes
 from .shards import CorpusDigest, Shard, require_shard, shard_of
-from .staging import STAGING_FOLDER, Staging, clear_other_runs
+from .staging import Staging
 from .units import Unit, UnitHome, UnitResult, UnitRow, embed_rows, reject_rows
 
 __all__ = [
-    "STAGING_FOLDER",
     "CorpusDigest",
     "Done",
     "EmbedderByName",
@@ -23,7 +22,6 @@ __all__ = [
     "UnitRow",
     "Worker",
     "WorkerMaker",
-    "clear_other_runs",
     "embed_rows",
     "merge_indexes",
     "reject_rows",

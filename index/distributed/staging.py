@@ -18,7 +18,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,7 +30,6 @@ from earful.index.distributed.units import UnitResult
 from earful.index.intake import DoubtfulAudio, Rejected
 from earful.index.storage import NOT_LABELS, table_schema, write_text
 from earful.model.runtime import sha256_of
-from earful.system import sync_folder
 from earful.wording import quoted
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 
     from earful.model import Fingerprint
 
-STAGING_FOLDER: Final = "staging"
+_FOLDER: Final = "staging"
 _FORMAT: Final = 1
 _NAME: Final = re.compile(r"[0-9a-z][0-9a-z_-]{0,127}")
 # Of rows with 512 numbers: more than two million, more than anybody should commit at once.
@@ -55,7 +54,7 @@ class Staging:
     """
 
     def __init__(self, index: Path, run: str) -> None:
-        self.folder = index / STAGING_FOLDER / _name(run)
+        self.folder = index / _FOLDER / _name(run)
 
     def write(self, result: UnitResult) -> Path:
         """Keep a result; one of the same unit is replaced.
@@ -136,29 +135,6 @@ class Staging:
     def clear(self) -> None:
         """Remove all that is there, half-written files as well."""
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def clear_other_runs(index: Path, run: str) -> int:
-    """Remove what runs of other corpora left; their rows are embedded again when needed.
-
-    Args:
-        index: The index folder; the writer lock is held.
-        run: Name of the run that stays.
-
-    Returns:
-        How many runs were removed.
-    """
-    folder = index / STAGING_FOLDER
-    others = [path for path in _runs(folder) if path.name != run]
-    for path in others:
-        shutil.rmtree(path, ignore_errors=True)
-    if others:
-        sync_folder(folder)
-    return len(others)
-
-
-def _runs(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else iter(())
 
 
 def _name(text: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from earful.errors import IndexBusyError, IndexFolderError
 from earful.index import Index
 from earful.index.corpus import CorpusRow, open_corpus
-from earful.index.distributed import Staging, UnitDriver, clear_other_runs, embed_rows
+from earful.index.distributed import Staging, UnitDriver, embed_rows
 from earful.index.storage import IndexFolder
 from tests.index.distributed.conftest import OPTIONS
 from tests.support.levels import Levels
@@ -146,16 +146,6 @@ def test_names_of_runs_and_units_stay_in_their_folder(folder: IndexFolder) -> No
     for name in ("../x", "", "a/b", ".hidden", "A"):
         with pytest.raises(ValueError, match="expected a name of small letters"):
             Staging(folder.path, name)
-
-
-def test_runs_of_other_corpora_are_cleared(
-    table: Path, folder: IndexFolder, corpus_rows: Rows
-) -> None:
-    _, staging = stage(folder, table, corpus_rows[:4])
-    assert clear_other_runs(folder.path, "run-1") == 0
-    assert len(staging.records()) == 1
-    assert clear_other_runs(folder.path, "run-2") == 1
-    assert staging.records() == []
 
 
 def test_a_second_driver_is_refused(folder: IndexFolder) -> None:
