@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -66,6 +67,10 @@ _SAME_FILE: Final = "another row of the recording may not be passed on"
 _TEXTS: Final = (
     *("id", "audio", "question", "answer", "labels", "task", "split", "group", "licence", "meta"),
 )
+# In regular expressions of paths in texts.
+_BEGINS_PATH: Final = r"(?:(?<![\w.~/\\-])|(?<=file://))"
+_ENDS_PART: Final = r"(?![\w-])"
+_NOTHING: Final = r"(?!)"
 _CHOICE_COLUMNS: Final = ("id", "audio", "root", "licence", "meta", "file_sha256")
 
 
@@ -324,23 +329,33 @@ def _require_no_paths(index: Index) -> None:
                     f"({quoted(text)}), which would tell of this machine; build the index with "
                     "the recordings inside the root"
                 )
-            if found := next((path for path in private if path in text), None):
+            if found := private.search(text):
                 where = "a further column" if name == "meta" else f"its {name}"
                 raise SharingError(
-                    f"{index.path}: {where} of row {quoted(id_)} holds {quoted(found)}, a path of "
-                    "this machine; take it out of the table that the index is built from, and "
+                    f"{index.path}: {where} of row {quoted(id_)} holds {quoted(found[0])}, a path "
+                    "of this machine; take it out of the table that the index is built from, and "
                     "build again. Nothing was pushed"
                 )
 
 
-def _private_paths(index: Index) -> list[str]:
-    """Return the folders that no text of a row may name, as they may stand in JSON, too."""
+def _private_paths(index: Index) -> re.Pattern[str]:
+    """Return what finds the folders that no text of a row may name, as they may stand in JSON, too.
+
+    A folder at the top, such as ``/data``, is part of innocent texts (``a/data``): one of these is
+    found where a path begins with it.
+    """
     folders = {root.absolute for root in index._folder.header.roots}
     folders |= {str(root) for root in index.roots() if root.is_absolute()}
     folders |= {str(Path.home()), str(index.path.parent)}
-    # The shortest ones, such as "/" and "/data", are parts of innocent texts.
-    long = sorted(folder for folder in folders if len(PurePath(folder).parts) > 2)
-    return [*long, *(plain for one in long if (plain := json.dumps(one)[1:-1]) != one)]
+    found = []
+    for folder in sorted(folders):
+        n_parts = len(PurePath(folder).parts)
+        for spelling in dict.fromkeys((folder, json.dumps(folder)[1:-1])):
+            if n_parts > 2:
+                found.append(re.escape(spelling))
+            elif n_parts == 2:
+                found.append(_BEGINS_PATH + re.escape(spelling) + _ENDS_PART)
+    return re.compile("|".join(found) or _NOTHING)
 
 
 def _require_room(index: Index, folder: Path, audio: ChosenAudio) -> None:
@@ -385,6 +400,12 @@ def left_out_of(index: Index, audio: ChosenAudio, *, with_audio: bool) -> tuple[
     """Say what stays behind when an index is pushed."""
     n = len(index)
     told: list[str] = []
+    mark = index._folder.header.shard
+    if mark is not None and (mark.n > 1 or not mark.done):
+        told.append(
+            f"the other rows of the corpus: this is shard {mark} of it (`earful index merge` puts "
+            "shards together)"
+        )
     if not with_audio:
         told.append(f"the audio of all {counted(n, 'row')}")
     for reason, n_rows in audio.refused.items():

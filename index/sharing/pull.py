@@ -40,6 +40,7 @@ from earful.index.storage import (
     HEADER_NAME,
     QUARANTINE,
     REJECTED_NAME,
+    SEGMENTS_NAME,
     TABLE_FOLDER,
     WriterLock,
 )
@@ -53,7 +54,7 @@ _OWN: Final = frozenset(
     {
         *(HEADER_NAME, CHECKSUMS_NAME, TABLE_FOLDER, REJECTED_NAME, APPROXIMATE_NAME, QUARANTINE),
         *(PULLED_NAME, CARD_NAME, ATTRIBUTION_NAME, AUDIO_FOLDER, ".lock", ".lock.held"),
-        *(*CACHE_NAMES, "answers"),
+        *(*CACHE_NAMES, "answers", SEGMENTS_NAME),
     }
 )
 

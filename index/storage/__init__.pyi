@@ -15,7 +15,7 @@ from .header import (
     root_of,
     write_text,
 )
-from .index_folder import APPROXIMATE_NAME, IndexFolder
+from .index_folder import APPROXIMATE_NAME, SEGMENTS_NAME, IndexFolder
 from .lock import WriterLock
 from .rejected import REJECTED_NAME, read_rejections
 from .row_lookup import IndexedRow, IndexedRows
@@ -66,6 +66,7 @@ __all__ = [
     "NOT_LABELS",
     "QUARANTINE",
     "REJECTED_NAME",
+    "SEGMENTS_NAME",
     "TABLE_FOLDER",
     "AudioKey",
     "Checksums",

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 APPROXIMATE_NAME: Final = "approximate.json"
+SEGMENTS_NAME: Final = "segments"
 
 
 class IndexFolder:

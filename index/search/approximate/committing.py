@@ -12,7 +12,7 @@ from typing import Any
 
 from earful.errors import IndexFolderError
 from earful.index.search.approximate.partitioning import measure_recall, require_sensible
-from earful.index.search.approximate.segment_records import SEGMENTS_NAME, Segment, find_segments
+from earful.index.search.approximate.segment_records import Segment, find_segments
 from earful.index.search.approximate.segments import (
     INDEX_NAME,
     INDICES,
@@ -23,7 +23,7 @@ from earful.index.search.approximate.segments import (
 )
 from earful.index.search.approximate.settings import Approximate, search_all_meanwhile
 from earful.index.search.approximate.truth import find_truth
-from earful.index.storage import LANCE_FOLDER, IndexFolder
+from earful.index.storage import LANCE_FOLDER, SEGMENTS_NAME, IndexFolder
 from earful.model.runtime import sha256_of
 from earful.system import sync_folder
 from earful.wording import as_argument

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from earful.errors import IndexFolderError
-from earful.index.storage import IndexFolder, write_text
+from earful.index.storage import SEGMENTS_NAME, IndexFolder, write_text
 from earful.wording import as_argument
 
-SEGMENTS_NAME: Final = "segments"
 _PART: Final = re.compile(r"(?P<part>\d+)-of-(?P<parts>\d+)\.json")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _FILE: Final = re.compile(r"[A-Za-z0-9_.-]+")

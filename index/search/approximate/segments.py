@@ -35,9 +35,10 @@ from numpy.typing import NDArray
 
 from earful.errors import IndexFolderError, MissingExtraError
 from earful.index.search.approximate.partitioning import checked_partitions
-from earful.index.search.approximate.segment_records import SEGMENTS_NAME, Segment
+from earful.index.search.approximate.segment_records import Segment
 from earful.index.storage import (
     LANCE_FOLDER,
+    SEGMENTS_NAME,
     IndexFolder,
     manifest_name,
     translate_errors,
