@@ -35,7 +35,7 @@ from benchmarks.turns import RESULTS, keep, machine
 from numpy.typing import NDArray
 
 from earful.index import Index
-from earful.index.storage import vectors_of
+from earful.index.storage import UnseenRows, vectors_of
 
 K: Final = 10
 N_QUERIES: Final = 200
@@ -69,10 +69,13 @@ def go_on(folder: Path, n: int) -> dict[str, Any]:
     index = Index.open(folder)
     before = peak_bytes()
     known = index._folder.indexed_rows()
+    unseen = UnseenRows(known, known.roots[0])
     vectors = next(clustered_vectors(1000, rows_at_once=ROWS_PER_ADD))
     found = sum(row.exemplar.id in known for row in rows_of(vectors, n - 1000))
     if found != 1000 or len(known) != n:
         raise RuntimeError(f"the lookup knows {len(known)} rows, {found} of 1,000: expected {n}")
+    for id_ in known:
+        unseen.see(id_)
     return {
         "lookup_s": round(time.perf_counter() - started, 1),
         "bytes_a_known_row": round((peak_bytes() - before) / n),

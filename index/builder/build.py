@@ -36,6 +36,7 @@ from earful.index.storage import (
     HEADER_NAME,
     IndexFolder,
     ShardMark,
+    UnseenRows,
     read_header,
 )
 from earful.model import DEFAULT_EMBEDDER, load_embedder
@@ -189,11 +190,9 @@ class _Build:
         self._indexed = index.indexed_rows()
         # Ids of the index that the corpus has not shown yet. A recording added by itself says
         # nothing about the others of its folder.
-        self._unseen: set[str] = set()
+        self._unseen: UnseenRows | None = None
         if corpus.kind != "file" and corpus.root in self._indexed.roots:
-            self._unseen = set(self._indexed)
-            if self._indexed.roots != (corpus.root,):
-                self._unseen = {i for i in self._unseen if self._indexed[i].root == corpus.root}
+            self._unseen = UnseenRows(self._indexed, corpus.root)
 
     def run(self) -> BuildReport:
         # Refuse what cannot succeed, before any work.
@@ -203,12 +202,13 @@ class _Build:
         work = self._work
         work.run(self._seen_rows(), self._report_progress)
         outdated = sorted({item.id for item in work.rejected if item.id in self._indexed})
-        n, stale = len(self._index.indexed_rows()), tuple(sorted(self._unseen))
+        n = len(self._index.indexed_rows())
+        stale = () if self._unseen is None else self._unseen.ids()
         self._notes = tuple(filter(None, [work.beyond.note()]))
         # Free the row lookup before indexing columns, which needs memory itself.
         work.free_lookup()
         del self._indexed
-        self._unseen.clear()
+        self._unseen = None
         # Of a shard nothing is asked: what is made of all rows is made of the merged index.
         if work.n_accepted and n >= _ROWS_WORTH_AN_INDEX and self._shard is None:
             self._index.index_columns()
@@ -270,7 +270,8 @@ class _Build:
         """Yield the rows to build, each with its place in the corpus."""
         rows = enumerate(self._corpus) if self._shard is None else self._shard.rows(self._corpus)
         for number, row in rows:
-            self._unseen.discard(row.exemplar.id)
+            if self._unseen is not None:
+                self._unseen.see(row.exemplar.id)
             yield number, row
 
     def _list_rejections(self, rejected: tuple[Rejection, ...]) -> None:

@@ -17,8 +17,8 @@ from .header import (
 )
 from .index_folder import APPROXIMATE_NAME, SEGMENTS_NAME, IndexFolder
 from .lock import WriterLock
+from .lookup import IndexedRow, IndexedRows, UnseenRows
 from .rejected import REJECTED_NAME, read_rejections
-from .row_lookup import IndexedRow, IndexedRows
 from .schema import (
     CLASS_SCORES,
     DIGEST_COLUMNS,
@@ -79,6 +79,7 @@ __all__ = [
     "Row",
     "ShardMark",
     "Table",
+    "UnseenRows",
     "WriterLock",
     "audio_paths",
     "changed_rows",

@@ -46,13 +46,8 @@ from earful.index.storage.header import (
     require_same_embedder,
 )
 from earful.index.storage.lock import WriterLock
+from earful.index.storage.lookup import LOOKUP_COLUMNS, IndexedRows, count_labels
 from earful.index.storage.rejected import read_rejections, write_rejections
-from earful.index.storage.row_lookup import (
-    LOOKUP_COLUMNS,
-    IndexedRows,
-    count_labels,
-    read_indexed_rows,
-)
 from earful.index.storage.schema import Row, require_storable, to_arrow, whole_rows
 from earful.index.storage.table import Table
 from earful.index.storage.table_files import require_index, require_unused
@@ -193,9 +188,8 @@ class IndexFolder:
         """Return the row lookup, by which a build recognises finished rows; grows with ``add``."""
         if self._indexed_rows is None:
             try:
-                self._indexed_rows = self.table.consume(
-                    LOOKUP_COLUMNS, partial(read_indexed_rows, roots=self.roots())
-                )
+                read = partial(IndexedRows.packed, roots=self.roots(), n_rows=len(self.table))
+                self._indexed_rows = self.table.consume(LOOKUP_COLUMNS, read)
             except IndexError as error:
                 raise self.damaged(error) from error
         return self._indexed_rows

@@ -35,8 +35,7 @@ from earful.index.distributed import Shard, Staging, UnitDriver, embed_rows, mer
 from earful.index.distributed import merge as merge_module
 from earful.index.maintenance import repair_index
 from earful.index.recordings import SampleLevels, Steps, StepStore, StepWriter
-from earful.index.storage import IndexFolder, Row, Table
-from earful.index.storage.row_lookup import IndexedRows
+from earful.index.storage import IndexedRows, IndexFolder, Row, Table
 from earful.model import Fingerprint, ScriptedLanguageModel
 from earful.model.audio import Clip
 from earful.model.flamingo.checkpoint import FolderWriter, load_flamingo, writer

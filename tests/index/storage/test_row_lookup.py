@@ -1,17 +1,19 @@
 """The row lookup against a plain dictionary, over any course of additions."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from unittest.mock import patch
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from earful.index.corpus import Exemplar
-from earful.index.storage import AudioKey, IndexedRow, Row, row_lookup
-from earful.index.storage.row_lookup import IndexedRows
+from earful.index.storage import AudioKey, IndexedRow, IndexedRows, Row, UnseenRows
+from earful.index.storage.lookup import row_lookup
 
 ROOTS = (Path("/one"), Path("/two"))
 
@@ -121,3 +123,77 @@ def test_rows_are_read_in_other_threads_while_some_are_added(
         rows.add([row("last", 0)])
         for one in reading:
             one.result()
+
+
+def as_batches(rows: list[tuple[str, IndexedRow]], size: int) -> Iterator[pa.RecordBatch]:
+    """Yield rows as the table does."""
+    for start in range(0, len(rows), size):
+        some = rows[start : start + size]
+        yield pa.RecordBatch.from_pydict(
+            {
+                "id": [id_ for id_, _ in some],
+                "root": [ROOTS.index(one.root) for _, one in some],
+                "file_sha256": [one.audio_key.file_sha256 for _, one in some],
+                "start_s": [one.audio_key.start_s for _, one in some],
+                "end_s": pa.array([one.audio_key.end_s for _, one in some], pa.float64()),
+                "exemplar_sha256": [one.exemplar_sha256 for _, one in some],
+            }
+        )
+
+
+digests = st.sampled_from([f"{n:064x}" for n in range(4)] + ["", "A" * 64, "é" * 64, "0" * 63])
+tables = st.lists(
+    st.tuples(
+        st.text(st.characters(exclude_categories=["Cs"]), max_size=3),
+        st.builds(
+            IndexedRow,
+            root=st.sampled_from(ROOTS),
+            audio_key=st.builds(
+                AudioKey, digests, st.sampled_from([0.0, -0.0, 1.5]), st.sampled_from([None, 2.0])
+            ),
+            exemplar_sha256=digests,
+        ),
+    ),
+    max_size=40,
+)
+
+
+@given(table=tables, size=st.integers(1, 50), room=st.integers(0, 50), later=batches)
+def test_a_table_is_looked_up_as_in_a_dictionary(
+    table: list[tuple[str, IndexedRow]], size: int, room: int, later: list[list[Row]]
+) -> None:
+    """Whatever its digests are, with ids twice, and with more rows than there was room for."""
+    plain = dict(table)
+    rows = IndexedRows.packed(as_batches(table, size), ROOTS, n_rows=room)
+    assert dict(rows) == plain
+    assert len(rows) == len(plain)
+    assert set(rows.roots) >= {one.root for one in plain.values()}
+    for id_, one in table:
+        holder = rows.holder(one.audio_key)
+        held = {other for other, its in plain.items() if its.audio_key == one.audio_key}
+        assert holder in held if held else holder is None
+        assert rows.get(id_) == plain[id_]
+    unseen, left = UnseenRows(rows, ROOTS[0]), dict(plain)
+    for id_ in [*[id_ for id_, _ in table][::2], "of no row"]:
+        unseen.see(id_)
+        left.pop(id_, None)
+    with patch.object(row_lookup, "_ROWS_WORTH_PACKING", 3):
+        for batch in later:
+            rows.add(batch)
+            for added in batch:  # what the build itself adds was shown
+                unseen.see(added.exemplar.id)
+                left.pop(added.exemplar.id, None)
+    assert unseen.ids() == tuple(sorted(i for i, one in left.items() if one.root == ROOTS[0]))
+
+
+def test_a_root_that_there_is_not_is_refused() -> None:
+    (batch,) = as_batches([("a", IndexedRow.of(row("a", 0, root=1)))], 1)
+    with pytest.raises(IndexError, match="root"):
+        IndexedRows.packed([batch], ROOTS[:1], n_rows=1)
+
+
+def test_what_is_unseen_takes_a_byte_a_row() -> None:
+    table = [(f"row {n}", IndexedRow.of(row(f"row {n}", n))) for n in range(3000)]
+    rows = IndexedRows.packed(as_batches(table, 1000), ROOTS, n_rows=3000)
+    assert not rows._held.loose
+    assert len(UnseenRows(rows, ROOTS[0])._is_seen) == 3000
