@@ -107,7 +107,7 @@ def build_index(
     with target.writer(), system_memory_for_arrow():
         require_shard(target, opened, mark)
         if mark is not None:
-            target.mark_shard(mark)
+            target.write_header(target.header.with_shard(mark))
         work: LocalWork | EngineWork
         if engine is None:
             work = LocalWork(opened, target, model, options)
@@ -116,7 +116,7 @@ def build_index(
             work = EngineWork(opened, target, model, options, engine=engine, **counts)
         report = _Build(opened, target, work, progress, n_rows, shard).run()
         if mark is not None:
-            target.mark_shard(replace(mark, done=True))
+            target.write_header(target.header.with_shard(replace(mark, done=True)))
     notes = (*report.notes, *remarks.notes())
     return replace(report, contested=find_contested(target), notes=notes)
 

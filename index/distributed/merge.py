@@ -30,6 +30,7 @@ from earful.index.distributed.batches import (
 )
 from earful.index.distributed.merge_checks import (
     Part,
+    merged_shards,
     natural_order,
     require_distinct_groups,
     require_free_of_clashes,
@@ -75,7 +76,7 @@ class MergeReport:
         same: Rows that were there already, in the index or in an earlier part.
         n: Rows of the merged index now.
         rejected: Files that the parts could not use.
-        missing: Shards that were left out, from 1.
+        missing: Shards that the index lacks, from 1.
         roots: Corpus roots of the merged index, where they lie now.
         notes: What its owner should know, a sentence each.
         seconds: How long it took.
@@ -110,12 +111,14 @@ def merge_indexes(
     """Merge indexes into one, which is made if it does not exist; the parts stay as they are.
 
     Parts are the shards of one corpus (``build_index(..., shard=...)``), or indexes of their own
-    by the same embedder, such as those of two sites. Nobody may write a part meanwhile.
+    by the same embedder, such as those of two sites. Nobody may write a part meanwhile; it
+    may lie where this process may not write.
 
     Args:
         parts: Their folders, or addresses in object stores; at least one.
         into: The merged index.
-        partial: Accept that shards are missing; the report names them.
+        partial: Accept that shards are missing; the report names them. Those that an earlier merge
+            has put into the index need not be given again.
         prefix: Put the name of each part's folder before the ids and groups of its rows, as
             ``site-a/``, so that those of two sites are never taken for one.
         same_groups: A group that parts with different corpus roots name is the same recording,
@@ -136,7 +139,8 @@ def merge_indexes(
     with ExitStack() as held, system_memory_for_arrow():
         require_parts(opened, target_path)
         for part in opened:
-            held.enter_context(part.folder.writer())
+            held.enter_context(part.folder.kept_still())
+            part.folder.refresh()
         first = opened[0].folder
         target = None
         if os.path.lexists(target_path / HEADER_NAME):
@@ -156,6 +160,10 @@ def merge_indexes(
         merge.run()
         rejected = _rejections(target, opened)
         target.set_rejections(rejected)
+        if (merged := merged_shards(opened)) is not None:
+            merged = merged.with_all_of(target.header.merged)
+            if merged != target.header.merged:
+                target.write_header(target.header.with_merged(merged))
         n = len(target.table)
         if merge.n_added and n >= _ROWS_WORTH_AN_INDEX:
             target.index_columns()

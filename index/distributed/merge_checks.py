@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from earful.errors import IndexFolderError, IndexMismatchError
-from earful.index.storage import HEADER_NAME, IndexFolder, read_header, require_same_embedder
+from earful.index.storage import (
+    HEADER_NAME,
+    IndexFolder,
+    MergedShards,
+    read_header,
+    require_same_embedder,
+)
 from earful.wording import as_argument, counted, listed, quoted
 
 if TYPE_CHECKING:
@@ -101,7 +107,7 @@ def require_shards(
         prefix: Whether the name of each part is to come before its ids.
 
     Returns:
-        The missing shards, from 1.
+        The shards that neither are given nor were merged before, from 1.
 
     Raises:
         IndexFolderError: Shards and other indexes are mixed; shards are missing, doubled,
@@ -150,13 +156,30 @@ def require_shards(
                 f"{part}: its build has not come to its end; run it again with --shard "
                 f"{mark.i}/{mark.n}, or leave this part out and give --partial. {_NOTHING}"
             )
-    missing = tuple(i for i in range(1, wanted.n + 1) if i not in holders)
+    given = MergedShards(n=wanted.n, corpus=wanted.corpus, shards=tuple(sorted(holders)))
+    there = given.with_all_of(None if target is None else target.header.merged).shards
+    missing = tuple(i for i in range(1, wanted.n + 1) if i not in there)
     if missing and not partial:
+        hint = ""
+        if target is not None:
+            hint = (
+                f" {target.path} has no note of them: if they were merged into it all the same, "
+                "give them again, and what is there is skipped."
+            )
         raise IndexFolderError(
             f"{counted(len(missing), 'shard')} of {wanted.n} not given: {listed(missing)}; build "
-            f"and give them, or accept that their rows are missing: --partial. {_NOTHING}"
+            f"and give them, or accept that their rows are missing: --partial.{hint} {_NOTHING}"
         )
     return missing
+
+
+def merged_shards(parts: Sequence[Part]) -> MergedShards | None:
+    """Return which shards parts are, once they were accepted; ``None`` where they are none."""
+    marks = [mark for part in parts if (mark := part.folder.header.shard) is not None]
+    if not marks:
+        return None
+    shards = tuple(sorted(mark.i for mark in marks))
+    return MergedShards(n=marks[0].n, corpus=marks[0].corpus, shards=shards)
 
 
 def require_distinct_groups(parts: Sequence[Part], target: IndexFolder | None) -> None:

@@ -6,7 +6,6 @@ from .header import (
     Header,
     IndexInfo,
     Root,
-    ShardMark,
     audio_paths,
     format_of,
     read_header,
@@ -41,6 +40,7 @@ from .schema import (
     vectors_of,
     whole_rows,
 )
+from .shard_marks import MergedShards, ShardMark
 from .table import Table, stored_origin
 from .table_files import is_data
 from .table_reader import lance_reason, sql_literal, translate_errors
@@ -75,6 +75,7 @@ __all__ = [
     "IndexInfo",
     "IndexedRow",
     "IndexedRows",
+    "MergedShards",
     "Root",
     "Row",
     "ShardMark",

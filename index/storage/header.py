@@ -14,7 +14,7 @@ last release that writes it).
 
 Files that readers may ignore, such as ``checksums.txt``, do not make a new format, and neither does
 the mark of a shard, which is read like any index (and which a release that does not know it drops
-when it writes, so that a merge refuses the part). Nor do
+when it writes, so that a merge refuses the part), nor the list of shards that were merged. Nor do
 columns without which most indexes are: an earlier release refuses a table that has them.
 """
 
@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -32,6 +31,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from earful.errors import IndexFolderError, IndexMismatchError, ModelError
 from earful.files import write_atomically
+from earful.index.storage.shard_marks import MergedShards, ShardMark, whole_number
 from earful.model import Fingerprint
 from earful.object_stores import is_address, location_at, parse_location, stored_path
 from earful.plain import plain_fields
@@ -48,7 +48,6 @@ _FIRST_FORMAT, _FORMAT_OF_NOT_LABELS = 1, 2
 # One more column of a table with such rows; part of the digest of each row that has any.
 NOT_LABELS: Final = "not_labels"
 HEADER_NAME = "index.json"
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 _WAY_OUT = (
     "restore it from a copy, or run `earful index verify --repair --corpus CORPUS` with what the "
@@ -93,40 +92,6 @@ class Root:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShardMark:
-    """What says of an index that it is one part of a corpus.
-
-    Attributes:
-        i: Which part, from 1.
-        n: How many parts there are.
-        corpus: Hex digest of all rows of the corpus.
-        done: Whether a build of this part has come to its end, and none has begun since.
-    """
-
-    i: int
-    n: int
-    corpus: str
-    done: bool = False
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Read what is in ``index.json``.
-
-        Raises:
-            KeyError: A field is missing.
-            ValueError: A field is wrong.
-        """
-        i, n = _counted(values, "i", least=1), _counted(values, "n", least=1)
-        corpus, done = values["corpus"], values["done"]
-        if i > n or not isinstance(done, bool) or not _SHA256.fullmatch(str(corpus)):
-            raise ValueError(f"shard={values!r}: expected i, n, corpus and done")
-        return cls(i=i, n=n, corpus=corpus, done=done)
-
-    def __str__(self) -> str:
-        return f"{self.i}/{self.n}{'' if self.done else ', unfinished'}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     """The contents of ``index.json``.
 
@@ -140,6 +105,7 @@ class Header:
         n_classes: Class scores of each row; 0 for none.
         format: Version of the folder's layout.
         shard: Which part of a corpus it is; ``None`` for an index of its own.
+        merged: Which parts of a corpus were merged into it; ``None`` for none.
     """
 
     fingerprint: Fingerprint
@@ -151,6 +117,7 @@ class Header:
     n_classes: int = 0
     format: int = _FIRST_FORMAT
     shard: ShardMark | None = None
+    merged: MergedShards | None = None
 
     @classmethod
     def new(cls, fingerprint: Fingerprint, n_classes: int = 0) -> Self:
@@ -171,6 +138,10 @@ class Header:
         """Return a copy that is a part of a corpus, with a new ``updated``."""
         return replace(self, updated=_now(), shard=shard)
 
+    def with_merged(self, merged: MergedShards) -> Self:
+        """Return a copy into which parts of a corpus were merged, with a new ``updated``."""
+        return replace(self, updated=_now(), merged=merged)
+
     def with_counts(self, *, n: int, labels: int) -> Self:
         """Return a copy with other counts and a new ``updated``."""
         return replace(self, updated=_now(), n=n, labels=labels)
@@ -190,6 +161,7 @@ class Header:
             "labels": self.labels,
             **({"n_classes": self.n_classes} if self.n_classes else {}),
             **({"shard": asdict(self.shard)} if self.shard else {}),
+            **({"merged": asdict(self.merged)} if self.merged else {}),
             "fingerprint": self.fingerprint.to_dict(),
             "roots": [{"absolute": r.absolute, "relative": r.relative} for r in self.roots],
         }
@@ -208,13 +180,14 @@ class Header:
         """
         try:
             return cls(
-                format=_counted(values, "format", least=1),
+                format=whole_number(values, "format", least=1),
                 created=str(values["created"]),
                 updated=str(values["updated"]),
-                n=_counted(values, "n"),
-                labels=_counted(values, "labels"),
-                n_classes=_counted({"n_classes": 0, **values}, "n_classes"),
+                n=whole_number(values, "n"),
+                labels=whole_number(values, "labels"),
+                n_classes=whole_number({"n_classes": 0, **values}, "n_classes"),
                 shard=ShardMark.from_dict(values["shard"]) if "shard" in values else None,
+                merged=MergedShards.from_dict(values["merged"]) if "merged" in values else None,
                 fingerprint=Fingerprint.from_dict(values["fingerprint"]),
                 roots=tuple(
                     Root(absolute=str(r["absolute"]), relative=str(r["relative"]))
@@ -360,13 +333,6 @@ def write_text(path: Path, text: str) -> None:
         raise IndexFolderError(
             f"{path}: cannot be written ({error.strerror}); what was there before is unchanged"
         ) from error
-
-
-def _counted(values: Mapping[str, Any], name: str, *, least: int = 0) -> int:
-    found = values[name]
-    if type(found) is not int or found < least:
-        raise ValueError(f"{name}={found!r}: expected a whole number of {least} or more")
-    return found
 
 
 @cache

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
@@ -41,7 +41,6 @@ from earful.index.storage.header import (
     Header,
     IndexInfo,
     Root,
-    ShardMark,
     read_header,
     require_same_embedder,
 )
@@ -239,6 +238,10 @@ class IndexFolder:
                     self._renew_header()
             yield
 
+    def kept_still(self) -> AbstractContextManager[None]:
+        """Keep writers of this machine out while rows are read, as ``WriterLock.kept_still``."""
+        return self._lock.kept_still()
+
     def add(self, rows: Sequence[Row]) -> None:
         """Insert rows, or replace those with the same id, in one commit, as ``Index.add``."""
         if not rows:
@@ -319,9 +322,13 @@ class IndexFolder:
         with self.writer():
             write_rejections(self.path, rejections)
 
-    def mark_shard(self, mark: ShardMark) -> None:
-        """Say in the header which part of a corpus this index is, under the writer lock."""
-        self.header = self.header.with_shard(mark)
+    def write_header(self, header: Header) -> None:
+        """Give the index another header, under the writer lock.
+
+        Raises:
+            IndexFolderError: The folder cannot be written or is full.
+        """
+        self.header = header
         self.header.write(self.path)
 
     def index_columns(self) -> None:

@@ -14,6 +14,7 @@ before the fork can be used.
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import os
 import threading
@@ -21,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import BuiltinFunctionType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from earful.errors import IndexBusyError, IndexFolderError
 from earful.system import FileLock, after_fork_in_child
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from earful.index.remote import RemoteWriter
 
 LOCK_NAME = ".lock"
+# Of a folder that somebody else may write, or nobody.
+_NOT_OURS: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class WriterLock:
@@ -85,6 +88,32 @@ class WriterLock:
         finally:
             self._thread_lock.release()
 
+    @contextmanager
+    def kept_still(self) -> Iterator[None]:
+        """Keep writers of this machine out for a block that reads alone.
+
+        A folder that this process may not write is read without it, as nothing can be locked there:
+        what is read is of one version of the table, whoever writes meanwhile. Of an index in a
+        store its copy here is kept still, for which the store need not be writable.
+
+        Raises:
+            IndexBusyError: Another process or thread is writing.
+            IndexFolderError: The lock file cannot be written, though the folder can.
+        """
+        try:
+            is_free = self._file.acquire()
+        except OSError as error:
+            if error.errno not in _NOT_OURS:
+                raise self._unlockable(error) from error
+            yield
+            return
+        if not is_free:
+            raise self._busy()
+        try:
+            yield
+        finally:
+            self._file.release()
+
     def _take(self) -> None:
         """Lock the file and, of a copy of an index in a store, take the right to write that."""
         from earful.index.remote import Mirror, RemoteWriter
@@ -107,15 +136,21 @@ class WriterLock:
         try:
             is_ours = self._file.acquire()
         except OSError as error:
-            raise IndexFolderError(
-                f"{self._path.parent}: cannot be locked for writing ({error.strerror}); choose a "
-                "local folder that this user may write"
-            ) from error
+            raise self._unlockable(error) from error
         if not is_ours:
-            raise IndexBusyError(
-                f"{self._path.parent}: is being written by {self._file.holder()}; wait for it, the "
-                "index can be searched in the meantime"
-            )
+            raise self._busy()
+
+    def _unlockable(self, error: OSError) -> IndexFolderError:
+        return IndexFolderError(
+            f"{self._path.parent}: cannot be locked for writing ({error.strerror}); choose a "
+            "local folder that this user may write"
+        )
+
+    def _busy(self) -> IndexBusyError:
+        return IndexBusyError(
+            f"{self._path.parent}: is being written by {self._file.holder()}; wait for it, the "
+            "index can be searched in the meantime"
+        )
 
 
 # --- forked processes ----------------------------------------------------------------------

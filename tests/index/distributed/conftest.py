@@ -4,8 +4,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from earful.index import Index, Shard, build_index, verify_index
 from earful.index.corpus import CorpusRow, open_corpus
 from earful.index.distributed import UnitDriver
 from earful.index.intake import BuildOptions
@@ -47,3 +49,40 @@ def corpus_rows(table: Path) -> list[tuple[int, CorpusRow]]:
 def folder(tmp_path: Path) -> IndexFolder:
     """An empty index."""
     return IndexFolder.create(tmp_path / "units.index", Levels().fingerprint)
+
+
+def build_shards(table: Path, folder: Path, n: int) -> list[Path]:
+    parts = [folder / f"part-{i}.index" for i in range(1, n + 1)]
+    for i, part in enumerate(parts, start=1):
+        build_index(table, part, embedder=Levels(), options=OPTIONS, shard=Shard(i=i, n=n))
+    return parts
+
+
+def contents(path: Path) -> list[tuple[str, str]]:
+    read = Index.open(path).read_table(["id", "row_sha256"])
+    return list(zip(*read.to_pydict().values(), strict=True))
+
+
+def hits(path: Path) -> list[tuple[str, float]]:
+    query = np.array([0.6, 0.8], dtype=np.float32)
+    return [(hit.exemplar.id, hit.similarity) for hit in Index.open(path).search(query, k=20)]
+
+
+def assert_same(found: Path, wanted: Path) -> None:
+    one, other = Index.open(found), Index.open(wanted)
+    assert contents(found) == contents(wanted)
+    assert hits(found) == hits(wanted)
+    assert one.rejections() == other.rejections()
+    assert (one.info.n, one.info.labels, one.roots()) == (
+        other.info.n,
+        other.info.labels,
+        other.roots(),
+    )
+    assert one.info.not_labels == other.info.not_labels
+    assert verify_index(one).problems == ()
+
+
+@pytest.fixture
+def parts(table: Path, tmp_path: Path) -> list[Path]:
+    """Three shards of one table."""
+    return build_shards(table, tmp_path / "parts", 3)

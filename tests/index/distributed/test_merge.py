@@ -10,48 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earful.errors import IndexBusyError, IndexFolderError, IndexMismatchError
-from earful.index import Index, Shard, build_index, merge_indexes, verify_index
+from earful.index import Index, build_index, merge_indexes, verify_index
 from earful.index.distributed import shard_of
 from earful.index.storage import IndexFolder
-from tests.index.distributed.conftest import OPTIONS
+from tests.index.distributed.conftest import OPTIONS, assert_same, build_shards, contents
 from tests.support.levels import Levels, write_level, write_table
-
-
-def build_shards(table: Path, folder: Path, n: int) -> list[Path]:
-    parts = [folder / f"part-{i}.index" for i in range(1, n + 1)]
-    for i, part in enumerate(parts, start=1):
-        build_index(table, part, embedder=Levels(), options=OPTIONS, shard=Shard(i=i, n=n))
-    return parts
-
-
-def contents(path: Path) -> list[tuple[str, str]]:
-    read = Index.open(path).read_table(["id", "row_sha256"])
-    return list(zip(*read.to_pydict().values(), strict=True))
-
-
-def hits(path: Path) -> list[tuple[str, float]]:
-    query = np.array([0.6, 0.8], dtype=np.float32)
-    return [(hit.exemplar.id, hit.similarity) for hit in Index.open(path).search(query, k=20)]
-
-
-def assert_same(found: Path, wanted: Path) -> None:
-    one, other = Index.open(found), Index.open(wanted)
-    assert contents(found) == contents(wanted)
-    assert hits(found) == hits(wanted)
-    assert one.rejections() == other.rejections()
-    assert (one.info.n, one.info.labels, one.roots()) == (
-        other.info.n,
-        other.info.labels,
-        other.roots(),
-    )
-    assert one.info.not_labels == other.info.not_labels
-    assert verify_index(one).problems == ()
-
-
-@pytest.fixture
-def parts(table: Path, tmp_path: Path) -> list[Path]:
-    """Three shards of one table."""
-    return build_shards(table, tmp_path / "parts", 3)
 
 
 def check_shards(where: Path, data: st.DataObject, n: int) -> None:

@@ -75,7 +75,8 @@ def test_a_shard_says_that_it_is_one(
     shared: Index, tmp_path: Path, mark: tuple[int, int, bool], told: str
 ) -> None:
     i, n, done = mark
-    shared._folder.mark_shard(ShardMark(i=i, n=n, corpus="0" * 64, done=done))
+    folder = shared._folder
+    folder.write_header(folder.header.with_shard(ShardMark(i=i, n=n, corpus="0" * 64, done=done)))
     index = Index.open(shared.path)
     (first, *_) = push_index(index, f"{tmp_path}/hub").plan.left_out
     assert first.startswith("the other rows of the corpus: this is")
@@ -84,7 +85,8 @@ def test_a_shard_says_that_it_is_one(
 
 
 def test_a_shard_that_is_all_says_nothing(shared: Index, tmp_path: Path) -> None:
-    shared._folder.mark_shard(ShardMark(i=1, n=1, corpus="0" * 64, done=True))
+    folder = shared._folder
+    folder.write_header(folder.header.with_shard(ShardMark(i=1, n=1, corpus="0" * 64, done=True)))
     plan = push_index(Index.open(shared.path), f"{tmp_path}/hub").plan
     assert not any("shard" in told for told in plan.left_out)
 
