@@ -100,19 +100,12 @@ class WriterLock:
             IndexBusyError: Another process or thread is writing.
             IndexFolderError: The lock file cannot be written, though the folder can.
         """
-        try:
-            is_free = self._file.acquire()
-        except OSError as error:
-            if error.errno not in _NOT_OURS:
-                raise self._unlockable(error) from error
-            yield
-            return
-        if not is_free:
-            raise self._busy()
+        is_locked = self._lock_file(may_be_read_only=True)
         try:
             yield
         finally:
-            self._file.release()
+            if is_locked:
+                self._file.release()
 
     def _take(self) -> None:
         """Lock the file and, of a copy of an index in a store, take the right to write that."""
@@ -132,25 +125,23 @@ class WriterLock:
                 raise
         self._remote = remote
 
-    def _lock_file(self) -> None:
+    def _lock_file(self, *, may_be_read_only: bool = False) -> bool:
+        """Lock the file; return false where it may be, and is, where nothing can be locked."""
         try:
             is_ours = self._file.acquire()
         except OSError as error:
-            raise self._unlockable(error) from error
+            if may_be_read_only and error.errno in _NOT_OURS:
+                return False
+            raise IndexFolderError(
+                f"{self._path.parent}: cannot be locked for writing ({error.strerror}); choose a "
+                "local folder that this user may write"
+            ) from error
         if not is_ours:
-            raise self._busy()
-
-    def _unlockable(self, error: OSError) -> IndexFolderError:
-        return IndexFolderError(
-            f"{self._path.parent}: cannot be locked for writing ({error.strerror}); choose a "
-            "local folder that this user may write"
-        )
-
-    def _busy(self) -> IndexBusyError:
-        return IndexBusyError(
-            f"{self._path.parent}: is being written by {self._file.holder()}; wait for it, the "
-            "index can be searched in the meantime"
-        )
+            raise IndexBusyError(
+                f"{self._path.parent}: is being written by {self._file.holder()}; wait for it, the "
+                "index can be searched in the meantime"
+            )
+        return True
 
 
 # --- forked processes ----------------------------------------------------------------------

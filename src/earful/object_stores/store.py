@@ -12,6 +12,7 @@ from typing import Any, Final, NoReturn, cast
 from urllib.parse import urlsplit
 
 from earful.errors import MissingExtraError, StoreError
+from earful.object_stores.credentials import credential_variables, require_credentials
 from earful.object_stores.location import Location
 from earful.object_stores.settings import storage_options
 from earful.system import flush
@@ -330,10 +331,14 @@ class ObjectStore:
             return MissingObjectError(
                 f"{shown}: there is no such object or bucket; check the address"
             )
+        try:
+            require_credentials(self.location, reason)
+        except StoreError as told:
+            return told
         if kind in ("PermissionDeniedError", "UnauthenticatedError"):
             return StoreError(
                 f"{shown}: the store refuses these credentials ({reason}); check the environment, "
-                f"{_variables(self.location.scheme)}"
+                f"{credential_variables(self.location)}"
             )
         if kind == "NotSupportedError" or isinstance(error, NotImplementedError):
             return StoreError(
@@ -342,7 +347,8 @@ class ObjectStore:
             )
         return StoreError(
             f"{shown}: the store cannot be reached or refuses ({reason}); check the network, "
-            f"--storage-option endpoint=… and the environment, {_variables(self.location.scheme)}"
+            "--storage-option endpoint=… and the environment, "
+            f"{credential_variables(self.location)}"
         )
 
 
@@ -384,9 +390,10 @@ def open_client(location: Location) -> Any:
             location.bucket, client_options=client, retry_config=retries, **config
         )
     except Exception as error:
+        require_credentials(location, reason_of(error))
         raise StoreError(
             f"{location}: the store cannot be set up ({reason_of(error)}); check the environment, "
-            f"{_variables(location.scheme)}"
+            f"{credential_variables(location)}"
         ) from None
 
 
@@ -415,14 +422,6 @@ def reason_of(error: Exception) -> str:
         if len(value) >= 8 and any(part in name.upper() for part in _SECRET_VARIABLES):
             reason = reason.replace(value, "…")
     return printable(reason if len(reason) <= 300 else f"{reason[:300]}…")
-
-
-def _variables(scheme: str) -> str:
-    return {
-        "s3": "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION",
-        "gs": "GOOGLE_SERVICE_ACCOUNT",
-        "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
-    }[scheme]
 
 
 def _stored(name: str, found: Mapping[str, Any]) -> StoredObject:
