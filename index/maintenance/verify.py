@@ -82,6 +82,8 @@ class VerifyReport:
             their rows were compared; a repair lists them.
         n_without_audio: Rows of a pulled index whose recordings did not come with it.
         problems: Files first, then rows in the order of their ids; empty when all is well.
+        unheard: Ids of rows that cannot be heard as the folder of their recordings is not here, in
+            order: those that came without audio, and those whose folder is gone.
     """
 
     n_checked: int
@@ -89,6 +91,7 @@ class VerifyReport:
     n_unlisted: int
     problems: tuple[IndexFault, ...]
     n_without_audio: int = 0
+    unheard: tuple[str, ...] = ()
 
     __repr__ = short_repr
 
@@ -137,6 +140,7 @@ class _Check:
         self._ids: set[str] = set()
         self._labels: set[str] = set()
         self._n_homeless: Counter[Path] = Counter()
+        self._unheard: list[str] = []
         self._n_rows = self._n_checked = self._n_whole = self._n_unlisted = 0
         self._n_without_audio = 0
 
@@ -204,6 +208,7 @@ class _Check:
                     found = [*filter(None, [fault]), *found]
                 else:
                     self._n_homeless[roots[number]] += 1
+                    self._unheard.append(id_)
             self._problems += [IndexFault(id=id_, audio=str(path), what=what) for what in found]
             self._ids.add(id_)
             self._done(1)
@@ -262,6 +267,7 @@ class _Check:
             n_unlisted=self._n_unlisted,
             n_without_audio=self._n_without_audio,
             problems=tuple(sorted(self._problems, key=lambda problem: problem.id)),
+            unheard=tuple(sorted(self._unheard)),
         )
 
 

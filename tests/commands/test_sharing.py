@@ -33,10 +33,11 @@ def test_an_index_is_pushed_pulled_and_asked_by_the_commands_of_its_card(
     assert code == 0
     assert ": whistle" in out
     code, out, _ = run("index", "verify", "tones.index")
-    assert out.splitlines() == [
-        "8 rows checked, 8 as written, 0 problems",
-        "8 rows came without audio",
-    ]
+    checked, without, unheard = out.splitlines()
+    assert checked == "8 rows checked, 8 as written, 0 problems"
+    assert without == "8 rows came without audio"
+    ids = json.loads(run("index", "verify", "tones.index", "--json")[1])["unheard"]
+    assert (len(ids), unheard) == (8, f"cannot be heard here: {', '.join(ids)}")
     code, out, _ = run("index", "push", index, "./hub/tones")
     assert "holds all of it already; nothing was sent" in out
     # With the recordings at hand, the index is pointed to them.

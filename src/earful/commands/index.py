@@ -37,7 +37,7 @@ from earful.commands.sharing import index_card, index_pull, index_push
 from earful.commands.stretch_options import EndOption, StartOption
 from earful.errors import CorpusError
 from earful.model import DEFAULT_EMBEDDER
-from earful.wording import as_argument, counted
+from earful.wording import as_argument, counted, listed
 
 if TYPE_CHECKING:
     from earful.index.builder import BuildReport
@@ -382,6 +382,7 @@ def index_verify(
         "whole": report.n_whole,
         "unlisted": report.n_unlisted,
         **({"without_audio": report.n_without_audio} if report.n_without_audio else {}),
+        **({"unheard": list(report.unheard)} if report.unheard else {}),
         "problems": problems,
     }
     lines = []
@@ -403,6 +404,8 @@ def index_verify(
         )
     if report.n_without_audio:
         lines.append(f"{counted(report.n_without_audio, 'row')} came without audio")
+    if report.unheard:
+        lines.append(console.printable(f"cannot be heard here: {listed(report.unheard)}"))
     print_result(found, "\n".join(lines), as_json=as_json)
     if problems or (mended is not None and mended.missing):
         raise typer.Exit(1)

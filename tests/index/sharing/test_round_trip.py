@@ -43,6 +43,7 @@ def test_what_is_pulled_has_the_rows_that_were_pushed(
         assert (mine.exemplar, mine.similarity) == (theirs.exemplar, theirs.similarity)
     verified = verify_index(found)
     assert (verified.problems, verified.n_whole, verified.n_without_audio) == ((), 5, 5)
+    assert verified.unheard == ("by", "nameless", "nc", "none", "zero")
     assert {path.name for path in report.path.iterdir()} <= {
         "index.json", "table", "checksums.txt", "README.md", "pulled.json", "snapshot"
     }  # fmt: skip
@@ -72,6 +73,7 @@ def test_recordings_travel_where_their_licence_allows_it(
     report = pull_index("ada/sounds", tmp_path / "pulled.index")
     found = Index.open(report.path)
     assert (report.n_recordings, verify_index(found).n_without_audio) == (2, 3)
+    assert verify_index(found).unheard == ("nameless", "nc", "none")
     assert digests(found) == digests(shared)
     (recording, *_) = (report.path / "audio").rglob("*.wav")
     recording.write_bytes(b"another")
