@@ -101,6 +101,7 @@ LIBRARY = {
     # Who pulls reads it of who pushes.
     "src/earful/commands/sharing.py:_show_plan": ("index pull",),
     "src/earful/demo/corpus.py": ("demo",),
+    "src/earful/object_stores/credentials.py": ("index build", *QUESTIONS),
     "src/earful/object_stores/store.py": ("index build", *QUESTIONS),
     "src/earful/testing/stub_endpoint.py": ENDPOINTS,
     "src/earful/console.py:describe_answer": ("classify", "ask", "caption", "demo"),
