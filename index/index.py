@@ -26,7 +26,7 @@ from earful.index.search import (
     SearchFilter,
     Vectors,
     VectorSet,
-    check_rows,
+    compact_rows,
     contents_among,
     partition_rows,
     read_vector_set,
@@ -359,14 +359,14 @@ class Index:
     def compact(self) -> None:
         """Merge small fragments, drop versions older than an hour and unused cached features.
 
+        An approximate index is measured again, and made anew where it finds less than before.
+
         Raises:
             IndexFolderError: There is no room for the second copy that this needs.
             IndexBusyError: Another process is writing.
         """
         with self._folder.writer():
-            # Checked first: what is compacted counts as right from then on.
-            check_rows(self._folder.table, self.fingerprint.dim)
-            self._folder.table.compact()
+            compact_rows(self._folder.table, self.fingerprint.dim)
             self._drop()
             kept = FeatureCacheFolder(self.path)
             kept.prune(contents_among(self._folder.table, kept.contents()))

@@ -167,7 +167,7 @@ class Table(TableReader):
             self._lance.create_index(
                 "vector", config=IvfRq(distance_type="dot", num_partitions=n_partitions)
             )
-        return self._vector_index_bytes()
+        return self.vector_index_bytes()
 
     def drop_vector_index(self) -> None:
         """Remove the approximate index of the vectors, if there is one.
@@ -191,14 +191,15 @@ class Table(TableReader):
             self._drop_vector_index()
             commit()
             self._lance.checkout_latest()
-        return self._vector_index_bytes()
+        return self.vector_index_bytes()
 
     def _drop_vector_index(self) -> None:
         for made in self._lance.list_indices():
             if made.columns == ["vector"]:
                 self._lance.drop_index(made.name)
 
-    def _vector_index_bytes(self) -> int:
+    def vector_index_bytes(self) -> int:
+        """Return the size of the approximate index of the vectors, in bytes."""
         (made,) = (i for i in self._lance.list_indices() if i.columns == ["vector"])
         return int(made.size_bytes or 0)
 

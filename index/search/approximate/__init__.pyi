@@ -1,6 +1,7 @@
 from .committing import commit_segments
+from .compacting import compact_rows
 from .partitioning import LEAST_ROWS, default_partitions, partition_rows
-from .row_scans import check_rows, contents_among
+from .row_scans import contents_among
 from .segment_records import Segment, find_segments
 from .segments import Partitions, build_segment, train_partitions
 from .settings import Approximate, PartitionRecall
@@ -14,8 +15,8 @@ __all__ = [
     "Segment",
     "Truth",
     "build_segment",
-    "check_rows",
     "commit_segments",
+    "compact_rows",
     "contents_among",
     "default_partitions",
     "find_segments",

@@ -39,6 +39,7 @@ def partition_rows(
     k: int,
     n_queries: int,
     n_partitions: int | None = None,
+    truth: Truth | None = None,
 ) -> Approximate:
     """Make the approximate index of a table, and measure how many partitions must be searched.
 
@@ -52,6 +53,7 @@ def partition_rows(
         k: How many nearest rows to look for.
         n_queries: How many rows serve as queries; spread evenly over all.
         n_partitions: How many; half the square root of the rows by default.
+        truth: Of this table, as it is now, where it is known.
 
     Raises:
         IndexFolderError: There are too few rows, a row or a file is damaged, or the folder
@@ -60,7 +62,7 @@ def partition_rows(
     """
     require_sensible(recall=recall, k=k, n_queries=n_queries)
     n_partitions = checked_partitions(len(table), n_partitions)
-    truth = find_truth(table, dim, k=k, n_queries=n_queries)
+    truth = truth or find_truth(table, dim, k=k, n_queries=n_queries)
     started = time.perf_counter()
     search_all_meanwhile(table.folder, n_partitions)
     size_bytes = table.index_vectors(n_partitions)
@@ -100,13 +102,13 @@ def measure_recall(
     tried: list[PartitionRecall] = []
     # How many rows to compare by their full vectors, when all partitions are searched.
     for refine in REFINES:
-        tried.append(_measured(table, truth, n_partitions, refine))
+        tried.append(measured_recall(table, truth, n_partitions, refine))
         if tried[-1].recall >= recall:
             break
     chosen, n_probes = tried[-1], 1
     # How few partitions are enough; none are, when even all do not give the recall.
     while chosen.recall >= recall and n_probes < n_partitions:
-        tried.append(_measured(table, truth, n_probes, refine))
+        tried.append(measured_recall(table, truth, n_probes, refine))
         if tried[-1].recall >= recall:
             chosen = tried[-1]
             break
@@ -170,8 +172,18 @@ def require_sensible(*, recall: float, k: int, n_queries: int) -> None:
         )
 
 
-def _measured(table: Table, truth: Truth, n_probes: int, refine: int) -> PartitionRecall:
-    """Return the recall and the time of searches that look at some of the partitions."""
+def measured_recall(table: Table, truth: Truth, n_probes: int, refine: int) -> PartitionRecall:
+    """Return the recall and the time of searches that look at some of the partitions.
+
+    Args:
+        table: Has the approximate index.
+        truth: Of this table, as it is now.
+        n_probes: Partitions searched for each query.
+        refine: ``refine * k`` rows are compared by their full vectors.
+
+    Raises:
+        IndexFolderError: A file of the table is damaged.
+    """
     n_found, times = 0, []
     wanted = min(truth.k, len(table) - 1)
     for id_, query, least in zip(truth.ids, truth.vectors, truth.least, strict=True):
