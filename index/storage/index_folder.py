@@ -263,7 +263,7 @@ class IndexFolder:
                 self.n_classes,
                 not_labels=self.table.has_not_labels,
             )
-            replaces_any = any(row.exemplar.id in indexed for row in rows)
+            replaces_any = bool(indexed.known([row.exemplar.id for row in rows]))
             try:
                 (self.table.upsert if replaces_any else self.table.append)(batch)
             except BaseException:

@@ -146,6 +146,15 @@ class PackedRows:
         """Return the number of the row with an id, or ``None``."""
         return next((n for n in self.by_id.rows(hash(id_)) if self.id(n) == id_), None)
 
+    def known(self, ids: Sequence[str]) -> set[str]:
+        """Return those of some ids that rows have."""
+        hashes = np.fromiter(map(hash, ids), np.int64, len(ids))
+        # In order, neighbours are looked for in the same stretch of memory.
+        order = np.argsort(hashes)
+        (found,) = np.nonzero(self.by_id.has(hashes[order]))
+        likely = (ids[number] for number in order[found].tolist())
+        return {id_ for id_ in likely if self.find(id_) is not None}
+
     def holders(self, key: AudioKey) -> Iterator[str]:
         """Iterate over the ids of the rows that have some audio."""
         return (self.id(n) for n in self.by_audio.rows(hash(key)) if self.row(n).audio_key == key)
@@ -270,6 +279,13 @@ class _Order(NamedTuple):
         order = np.argsort(hashes, kind="stable")
         numbers = np.concatenate([self.numbers, other.numbers + np.uint32(len(self.numbers))])
         return _Order(hashes[order], numbers[order])
+
+    def has(self, wanted: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return of each of some hashes whether a row has it: bool, shape ``(n,)``."""
+        if not len(self.hashes):
+            return np.zeros(len(wanted), bool)
+        at = np.minimum(np.searchsorted(self.hashes, wanted), len(self.hashes) - 1)
+        return self.hashes[at] == wanted
 
     def rows(self, wanted: int) -> Iterator[int]:
         """Iterate over the rows with a hash."""

@@ -39,7 +39,7 @@ class IndexedRows(Mapping[str, IndexedRow]):
         self._n_new = 0
         self._roots: dict[Path, None] = {}
         for id_, row in rows:
-            self._put(id_, row)
+            self._put(id_, row, is_new=id_ not in self)
 
     def __len__(self) -> int:
         return sum(map(len, self._held.packed)) + self._n_new
@@ -60,6 +60,11 @@ class IndexedRows(Mapping[str, IndexedRow]):
     def __contains__(self, id_: object) -> bool:
         held = self._held
         return id_ in held.loose or held.is_packed(id_)
+
+    def known(self, ids: Sequence[str]) -> set[str]:
+        """Return those of some ids that there are, looked up together: far faster than singly."""
+        held = self._held
+        return {id_ for id_ in ids if id_ in held.loose} | held.packed_among(ids)
 
     @classmethod
     def packed(
@@ -123,8 +128,11 @@ class IndexedRows(Mapping[str, IndexedRow]):
 
     def add(self, rows: Sequence[Row]) -> None:
         """Add rows that have been stored; a row with a known id replaces that one."""
+        known = self.known([row.exemplar.id for row in rows])
         for row in rows:
-            self._put(row.exemplar.id, IndexedRow.of(row))
+            id_ = row.exemplar.id
+            self._put(id_, IndexedRow.of(row), is_new=id_ not in known)
+            known.add(id_)
 
     def require_no_clash(self, rows: Iterable[Row], folder: Path) -> None:
         """Accept rows whose ids are new, or replace a row of the same corpus.
@@ -136,21 +144,22 @@ class IndexedRows(Mapping[str, IndexedRow]):
         Raises:
             IndexFolderError: An id occurs twice, or belongs to another corpus root.
         """
-        seen: set[str] = set()
+        rows, seen = list(rows), set[str]()
+        indexed = self.known([row.exemplar.id for row in rows])
         for row in rows:
             id_ = row.exemplar.id
             if id_ in seen:
                 raise IndexFolderError(f"{folder}: id {id_!r} occurs twice among the new rows")
             seen.add(id_)
-            known = self.get(id_)
+            known = self[id_] if id_ in indexed else None
             if known is not None and known.root != row.root:
                 raise IndexFolderError(
                     f"{folder}: id {id_!r} belongs to a row from {known.root}, and now comes from "
                     f"{row.root}; give it another id, or remove the old row first"
                 )
 
-    def _put(self, id_: str, row: IndexedRow) -> None:
-        held, is_new = self._held, id_ not in self
+    def _put(self, id_: str, row: IndexedRow, *, is_new: bool) -> None:
+        held = self._held
         held.loose[id_] = row
         held.loose_ids[row.audio_key] = id_
         self._roots[row.root] = None
@@ -161,7 +170,8 @@ class IndexedRows(Mapping[str, IndexedRow]):
     def pack(self) -> None:
         """Pack the loose rows, but for those that replace a packed one."""
         held = self._held
-        new = {id_: row for id_, row in held.loose.items() if not held.is_packed(id_)}
+        replacing = held.packed_among(list(held.loose))
+        new = {id_: row for id_, row in held.loose.items() if id_ not in replacing}
         if not new:
             return
         parts = [*held.packed, PackedRows.of(new)]
@@ -220,6 +230,10 @@ class _Held:
     def is_packed(self, id_: object) -> bool:
         """Return whether a packed row has an id."""
         return any(part.find(id_) is not None for part in self.packed)
+
+    def packed_among(self, ids: Sequence[str]) -> set[str]:
+        """Return those of some ids that packed rows have."""
+        return set[str]().union(*(part.known(ids) for part in self.packed))
 
 
 def count_labels(table: TableReader) -> LabelCounts:

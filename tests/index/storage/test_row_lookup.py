@@ -68,6 +68,8 @@ def compare_with_a_dictionary(first: list[list[Row]], later: list[list[Row]]) ->
             id_ = f"row {number}"
             assert (id_ in rows) == (id_ in plain)
             assert rows.get(id_) == plain.get(id_)
+        asked = [f"row {number}" for number in range(0, 60, 2)]
+        assert rows.known(asked) == plain.keys() & set(asked)
         assert {row.root for row in plain.values()} <= set(rows.roots)
         for file in range(7):
             for end_s in (None, 1.0, 2.0):
