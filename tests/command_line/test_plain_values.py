@@ -81,6 +81,7 @@ VALUES = st.text(max_size=6) | st.integers(-3, 600).map(str) | st.sampled_from([
 @example([("number", "1")])
 @example([("number", "0500")])
 @example([("path", "")])
+@example([("path", "\0")])
 @example([("present", "/no/such/file")])
 def test_values_are_those_that_typer_makes(given: list[tuple[str, str]]) -> None:
     words = ["take", *(f"--{name}={value}" for name, value in given)]

@@ -83,7 +83,7 @@ def _plain(kind: Any, about: Any, given: Any) -> Any:
         return given if isinstance(given, kind) else _NOT_PLAIN  # a default
     if kind is str:
         return given
-    if kind is Path and (not os.path.lexists(given) or os.access(given, os.R_OK)):
+    if kind is Path and _is_plain_path(given):
         return Path(given)
     if kind is int and given.isascii() and given.isdigit() and len(given) <= _MOST_DIGITS:
         number = int(given)
@@ -91,3 +91,14 @@ def _plain(kind: Any, about: Any, given: Any) -> Any:
         high = number if about.max is None else about.max
         return number if low <= number <= high else _NOT_PLAIN
     return _NOT_PLAIN
+
+
+def _is_plain_path(given: str) -> bool:
+    """Whether nothing is there, or what is there can be read."""
+    try:
+        os.lstat(given)
+    except OSError:
+        return True
+    except ValueError:
+        return False  # a character that no name of a file can hold
+    return os.access(given, os.R_OK)
