@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -67,8 +68,12 @@ class LazyGroup(TyperGroup):
         return without_checks(super().get_params(ctx))
 
 
+@cache
 def _made(name: str, source: Any) -> Any:
-    """Make typer's command of a function or of a ``Typer``."""
+    """Make typer's command of a function or of a ``Typer``, once a process.
+
+    To read the signatures takes longer than a small command: a program that runs several pays once.
+    """
     alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     if isinstance(source, typer.Typer):
         alone.add_typer(source, name=name)
