@@ -1,5 +1,6 @@
 """What examples in docstrings find where they run: recordings, an index of them and a task."""
 
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,23 @@ import pytest
 import soundfile
 
 RATE = 16_000
+EXAMPLE = ">>> "
 FILES = ("sounds", "street.wav", "urban.toml")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(
+    file_path: Path,
+) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+    """Look for examples only in files that have some.
+
+    Pytest asks each name of a module whether it is a fixture: all that the doors load on first use,
+    torch among it, for a file without any example.
+    """
+    found = yield
+    if file_path.suffix == ".py" and EXAMPLE not in file_path.read_text(encoding="utf-8"):
+        return [one for one in found if type(one).__name__ != "DoctestModule"]
+    return found
 
 
 def _write(path: Path, label: str, take: int) -> None:

@@ -1,5 +1,6 @@
 """Settings every test runs under."""
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Generator
@@ -22,9 +23,26 @@ for name, derandomize in (("new examples", False), ("same examples", True)):
     )
 settings.load_profile("same examples" if os.environ.get("CI") else "new examples")
 
+# Of a property that asks for no number of its own, in place of Hypothesis' hundred.
+_EXAMPLES_OF_FAST_SUITE = 20
+
 # No test may reach a hub, whatever the machine it runs on can reach.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw fewer examples in the fast suite; the whole one draws them all."""
+    fast = "not slow" in config.getoption("markexpr")
+    if fast and not config.getoption("hypothesis_profile", None):
+        settings.register_profile("fast suite", settings(), max_examples=_EXAMPLES_OF_FAST_SUITE)
+        settings.load_profile("fast suite")
+
+
+def pytest_collection_finish() -> None:
+    """Leave what imports made out of every later search for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
