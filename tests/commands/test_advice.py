@@ -231,6 +231,16 @@ def sources() -> list[Path]:
     ] + [ROOT / "cli.py"]
 
 
+@cache
+def strings() -> list[tuple[str, str, str, int]]:
+    """File, function, text and line of every string; read once, which takes seconds."""
+    return [
+        (path.relative_to(ROOT).as_posix(), *found)
+        for path in sources()
+        for found in sentences(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+
+
 def advised() -> Iterator[tuple[str, str, str]]:
     """Yield the place, an option it names, and the command that it is about."""
     callbacks = {
@@ -239,33 +249,31 @@ def advised() -> Iterator[tuple[str, str, str]]:
         else command.callback.__name__: name
         for name, command in COMMANDS.items()
     }
-    for path in sources():
-        file = path.relative_to(ROOT).as_posix()
-        for function, text, line in sentences(ast.parse(path.read_text(encoding="utf-8"))):
-            place = f"{file}:{line}"
-            for quoted in QUOTED.findall(text):
-                words = quoted.removeprefix("earful ").split()
-                name = next(
-                    (name for name in COMMANDS if words[: len(name.split())] == name.split()), ""
-                )
-                for option in OPTION.findall(quoted):
-                    yield place, option, name
-            plain = QUOTED.sub("", text)
-            if " " not in plain.strip() or file.endswith("option_families.py"):
+    for file, function, text, line in strings():
+        place = f"{file}:{line}"
+        for quoted in QUOTED.findall(text):
+            words = quoted.removeprefix("earful ").split()
+            name = next(
+                (name for name in COMMANDS if words[: len(name.split())] == name.split()), ""
+            )
+            for option in OPTION.findall(quoted):
+                yield place, option, name
+        plain = QUOTED.sub("", text)
+        if " " not in plain.strip() or file.endswith("option_families.py"):
+            continue
+        for option in OPTION.findall(plain):
+            if option in ELSEWHERE.get(file, ()):
                 continue
-            for option in OPTION.findall(plain):
-                if option in ELSEWHERE.get(file, ()):
-                    continue
-                names = LIBRARY.get(f"{file}:{function}") or LIBRARY.get(file)
-                if names is None:
-                    names = (callbacks.get(function, NOBODY),)
-                for name in names:
-                    yield place, option, name
+            names = LIBRARY.get(f"{file}:{function}") or LIBRARY.get(file)
+            if names is None:
+                names = (callbacks.get(function, NOBODY),)
+            for name in names:
+                yield place, option, name
 
 
 @cache
 def advice() -> list[tuple[str, str, str]]:
-    """All that is advised; reading every file takes seconds, which collecting must not."""
+    """All that is advised."""
     return sorted(set(advised()))
 
 
@@ -294,12 +302,7 @@ BY_PROGRAM = re.compile(r"\bin a program, by [A-Z]\w+")
 
 
 def test_a_limit_is_changed_where_the_message_says() -> None:
-    texts = [
-        (f"{path.relative_to(ROOT)}:{line}", text)
-        for path in sources()
-        for _, text, line in sentences(ast.parse(path.read_text(encoding="utf-8")))
-        if SETTING.search(text)
-    ]
+    texts = [(f"{file}:{line}", text) for file, _, text, line in strings() if SETTING.search(text)]
     assert len(texts) > 3
     wrong = [
         f"{place}: {text}"
