@@ -87,6 +87,7 @@ def test_help_imports_next_to_nothing() -> None:
     assert len(modules) < MOST_MODULES_OF_HELP
 
 
+@pytest.mark.slow
 def test_the_shipped_models_answer_without_torch_or_transformers(tmp_path: Path) -> None:
     query = tmp_path / "query.wav"
     soundfile.write(query, 0.3 * np.random.default_rng(1).standard_normal(RATE), RATE)
@@ -130,6 +131,7 @@ def test_a_build_encodes_each_recording_once_in_full_batches(tmp_path: Path) -> 
     assert calls == [8, 8, 5]  # nothing is encoded again
 
 
+@pytest.mark.slow
 def test_windows_of_many_clips_go_through_the_encoder_together() -> None:
     embedder = load_embedder("earful-tiny", device="cpu")
     assert isinstance(embedder, TinyEmbedder)

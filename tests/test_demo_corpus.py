@@ -85,6 +85,7 @@ def test_no_group_has_both_examples_and_queries() -> None:
     assert not examples & queries
 
 
+@pytest.mark.slow
 def test_no_clip_is_a_copy_or_a_cut_of_another() -> None:
     clips: dict[str, list[tuple[str, NDArray[np.float32]]]] = {}
     for part in PARTS:

@@ -58,6 +58,7 @@ def test_an_evaluation_prints_a_table_and_leaves_a_run_and_a_report(
     assert told["n_items"] == 12
 
 
+@pytest.mark.slow
 def test_a_verdict_is_kept_in_the_task_file(index: Path, tmp_path: Path) -> None:
     task = tmp_path / "tones.toml"
     task.write_text('labels = ["low", "middle", "high"]  # mine\n')
@@ -110,6 +111,7 @@ def test_five_leaks_are_listed_and_the_others_counted(
     assert told.endswith("; and 7 more")
 
 
+@pytest.mark.slow
 def test_health_and_map_are_told_and_written(index: Path, tmp_path: Path) -> None:
     told = run_fine("index", "health", index, "--html", tmp_path / "health.html")
     assert told.startswith("12 rows; asked about each as if it were new")

@@ -185,6 +185,7 @@ def test_verify_finds_changed_audio(run: Run, index: Path, corpus: Path) -> None
     assert [problem["id"] for problem in problems] == ["whistle/0.wav", "whistle/1.wav"]
 
 
+@pytest.mark.slow
 def test_verify_repairs_what_is_damaged(run: Run, index: Path, corpus: Path) -> None:
     next((index / "table/exemplars.lance/data").iterdir()).unlink()
     drop_snapshot(index)  # which would answer

@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -88,6 +90,7 @@ def test_many_rows_rejected_for_one_reason_are_summarised(run: Run, corpus: Path
     assert len(json.loads(run("index", "info", "s.index", "--json")[1])["rejected"]) == 27
 
 
+@pytest.mark.slow
 def test_an_index_without_rows_says_so(run: Run, corpus: Path) -> None:
     table = corpus / "t.csv"
     table.write_text("file,label\nno1.wav,x\nno2.wav,y\n")

@@ -41,6 +41,7 @@ def test_an_average_says_once_what_finds_the_sound(run: Run, index: Path, night:
         assert found["evidence"][0]["labels"] == ["whistle"]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_heard_is_told_once(run: Run, index: Path, tmp_path: Path) -> None:
     noise = 0.1 * np.random.default_rng(0).standard_normal(200 * 8000)
     soundfile.write(tmp_path / "hours.wav", noise, 8000)

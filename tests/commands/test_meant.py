@@ -72,6 +72,7 @@ def test_wrong_words_are_wrong_usage(
     assert not Path("n.index").exists()
 
 
+@pytest.mark.slow
 def test_a_label_that_is_nearly_one_of_the_index_is_noted(
     run: Run, index: Path, query: Path
 ) -> None:

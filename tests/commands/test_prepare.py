@@ -11,6 +11,7 @@ from earful.rag.retrieval import prepared_task
 from tests.commands.conftest import Run
 
 
+@pytest.mark.slow
 def test_an_index_is_prepared_when_it_is_built_and_for_labels_of_ones_own(
     run: Run, index: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,6 +35,7 @@ def test_classify_answers_with_evidence(run: Run, index: Path, tmp_path: Path) -
     assert "whistle/" in out
 
 
+@pytest.mark.slow
 def test_the_shipped_model_answers_where_none_is_named(
     run: Run, index: Path, tmp_path: Path
 ) -> None:
@@ -68,6 +69,7 @@ def test_wrong_usage_is_told_without_a_note_on_the_model(
         assert "note: " not in err
 
 
+@pytest.mark.slow
 def test_classify_goes_on_after_a_bad_file(run: Run, index: Path, tmp_path: Path) -> None:
     query = write_tone(tmp_path / "query.wav", 3100, 50)
     code, out, err = run("classify", "missing.wav", query, "--index", index, "--json")
@@ -117,6 +119,7 @@ def test_an_abstention_says_why_unless_an_answer_is_wanted_always(
     assert always["scores"] == answer["scores"]
 
 
+@pytest.mark.slow
 def test_names_alone_answer_where_the_default_embedder_knows_words(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +155,7 @@ def test_names_alone_answer_where_the_default_embedder_knows_words(
     assert (code, json.loads(out)["model"]) == (0, "earful-small")
 
 
+@pytest.mark.slow
 def test_show_prompt_prints_the_interleaved_prompt(run: Run, index: Path, tmp_path: Path) -> None:
     query = write_tone(tmp_path / "query.wav", 3100, 50)
     code, out, _ = run("classify", query, "--index", index, "--shots", "2", "--show-prompt")
@@ -160,6 +164,7 @@ def test_show_prompt_prints_the_interleaved_prompt(run: Run, index: Path, tmp_pa
     assert str(query) in out
 
 
+@pytest.mark.slow
 def test_a_task_with_examples_needs_no_index(run: Run, corpus: Path, tmp_path: Path) -> None:
     Path("task.toml").write_text(
         'name = "mine"\nkind = "classify"\nquestion = "Which?"\nexamples = "corpus"\n'
@@ -213,6 +218,7 @@ def test_a_search_without_hits_says_which_condition_is_to_blame(
         assert (code, out) == (0, f"nothing found: {told}\n")
 
 
+@pytest.mark.slow
 def test_an_embedder_can_be_named_for_the_query(run: Run, index: Path, tmp_path: Path) -> None:
     query = write_tone(tmp_path / "query.wav", 3100, 50)
     words = ("classify", query, "--index", index, "--json", "--embedder")

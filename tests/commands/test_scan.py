@@ -82,6 +82,7 @@ def test_a_night_is_scanned_asked_again_and_looked_after(run: Run, night: Path) 
     assert "[1/1]  26.0 s" in out
 
 
+@pytest.mark.slow
 def test_exit_codes_tell_what_failed(run: Run, night: Path) -> None:
     Path("night/broken.wav").write_bytes(b"no audio")
     code, out, _ = run(*SCAN)

@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -47,6 +49,7 @@ def test_an_index_is_pushed_pulled_and_asked_by_the_commands_of_its_card(
     assert out.strip() == "8 rows checked, 8 as written, 0 problems"
 
 
+@pytest.mark.slow
 def test_a_card_shows_what_is_missing_and_the_figures_of_a_run(run: Run, index: Path) -> None:
     code, _, err = run("evaluate", "--index", index, "--model", "none", "--shots", "1")
     assert code == 0, err

@@ -50,6 +50,7 @@ def test_a_report_of_a_broken_index_says_so_without_its_path(run: Run, home: Pat
     assert home.name not in out
 
 
+@pytest.mark.slow
 def test_a_report_of_an_index_that_is_not_there_says_why_without_its_name(run: Run) -> None:
     for name in (
         *("nope.index", Path("nope.index").absolute(), "../jane/nope.index"),

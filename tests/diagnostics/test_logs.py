@@ -95,16 +95,21 @@ def test_a_program_reads_an_object_a_line(run: Run) -> None:
     assert last["fields"]["timings"]["embed_s"] > 0
 
 
+MORE_WORDS = (
+    (("--debug", "index", "info", "no.index"), 1, "error", "no.index"),
+    (("index", "nonsense"), 2, "error", "No such command 'nonsense'."),
+    (("search", "x.wav", "-k", "0", "-i", "s.index"), 2, "error", "Invalid value for '--k'"),
+    (("classify", f"{ODD}.wav", "-i", "s.index"), 0, "warning", "earful-small is a small"),
+    (("classify", "x.wav", "-i", "s.index", "--model", "none"), 1, "error", "no such file"),
+)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "level", "told"),
     [
         (("index", "info", "no.index"), 1, "error", "no.index"),
-        (("--debug", "index", "info", "no.index"), 1, "error", "no.index"),
-        (("index", "nonsense"), 2, "error", "No such command 'nonsense'."),
         (("--nonsense", "index"), 2, "error", "No such option: --nonsense"),
-        (("search", "x.wav", "-k", "0", "-i", "s.index"), 2, "error", "Invalid value for '--k'"),
-        (("classify", f"{ODD}.wav", "-i", "s.index"), 0, "warning", "earful-small is a small"),
-        (("classify", "x.wav", "-i", "s.index", "--model", "none"), 1, "error", "no such file"),
+        *(pytest.param(*more, marks=pytest.mark.slow) for more in MORE_WORDS),
     ],
 )
 def test_a_program_reads_nothing_but_objects(
@@ -221,6 +226,7 @@ def shell(home: Path, command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
 def test_output_that_cannot_be_written_is_one_line(home: Path) -> None:
     done = shell(home, "earful index info s.index > /dev/full")

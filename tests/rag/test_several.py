@@ -99,6 +99,7 @@ def test_defaults_in_the_signature_are_those_in_use(few: FewShot, query: Path) -
     assert few.classify(query, **spelt).to_dict() == few.classify(query).to_dict()
 
 
+@pytest.mark.slow
 def test_a_notebook_completes_options(few: FewShot) -> None:
     jedi = pytest.importorskip("jedi")
     calls = (("few.classify('a.wav', alw", "always_answer="), ("few.ask(st", "start_s="))

@@ -172,6 +172,7 @@ def test_a_model_s_words_are_streamed_as_they_come(index: Path) -> None:
         server.state.close()
 
 
+@pytest.mark.slow
 def test_a_hundred_questions_at_once_lose_none(server: PageServer, hum: str) -> None:
     async def run() -> list[int]:
         body = {"audio": {"source": hum}, "k": 1}

@@ -114,6 +114,7 @@ def test_what_is_not_heard_is_noted(run: Run, home: Path) -> None:
     assert "note: long.wav: the language model hears only the first 33.25 s of 40.00 s" in out
 
 
+@pytest.mark.slow
 def test_a_segment_of_a_recording_can_be_asked_about(run: Run, home: Path) -> None:
     hum = 0.1 * np.sin(2 * np.pi * 100 * np.arange(60 * 8000) / 8000)
     soundfile.write(home / "minute.wav", hum, 8000)
@@ -135,6 +136,7 @@ def test_a_segment_of_a_recording_can_be_asked_about(run: Run, home: Path) -> No
     assert "note: minute.wav [5-end s]: the language model hears only the first 33.25 s" in out
 
 
+@pytest.mark.slow
 def test_recordings_of_any_kind_and_name_are_heard(run: Run, home: Path) -> None:
     wave_ = 0.3 * np.sin(np.arange(8000) / 5)
     names = ["stereo.wav", "eight.wav", "m.mp3", "one.wav", "<audio> <SEP>.wav", "a\nb.wav"]

@@ -28,6 +28,7 @@ def test_labels_are_scored_and_the_vote_stands_beside_them(run: Run) -> None:
     assert "neighbour vote: hum" in out
 
 
+@pytest.mark.slow
 def test_every_number_of_shots_up_to_seven_is_shown(run: Run) -> None:
     for shots, shown in ((0, 0), (1, 1), (7, 7), (8, 7)):
         code, out, err = run("classify", "q.wav", *I, *M, "--shots", shots, "--json")
@@ -39,6 +40,7 @@ def test_every_number_of_shots_up_to_seven_is_shown(run: Run) -> None:
         assert bool(told) == (shots == 8)
 
 
+@pytest.mark.slow
 def test_a_number_of_shots_that_nobody_asked_for_takes_no_note(run: Run) -> None:
     code, out, err = run("classify", "q.wav", *I, *M, "--json")
     assert code == 0, err
@@ -52,6 +54,7 @@ def test_a_number_of_shots_that_nobody_asked_for_takes_no_note(run: Run) -> None
     assert (len(answer["evidence"]), answer["slots"], answer["notes"]) == (8, 1, [])
 
 
+@pytest.mark.slow
 def test_a_person_sees_what_answered_and_all_it_was_shown(run: Run) -> None:
     code, out, err = run("classify", "q.wav", *I, *M, "--shots", 7, "--decoding", "compat")
     assert (code, err) == (0, "")
@@ -88,6 +91,7 @@ def test_all_labels_of_a_multilabel_task_are_judged_by_the_same_shots(run: Run, 
     )
 
 
+@pytest.mark.slow
 def test_the_choices_reach_the_model(run: Run) -> None:
     asked = ("classify", "q.wav", *I, *M, "--shots", 2, "--json")
     alone = ("--no-blend",)
@@ -111,6 +115,7 @@ def test_the_choices_reach_the_model(run: Run) -> None:
     assert compat["decoding"] == "compat"
 
 
+@pytest.mark.slow
 def test_a_blend_is_fitted_once_and_kept_with_the_index(run: Run, home: Path) -> None:
     shutil.rmtree(home / "s.index" / "replays", ignore_errors=True)
     words = ("classify", "q.wav", *I, *M, "--shots", 3, "--json")

@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from earful.index.builder import build_index
 from tests.support.error_lines import without_help
 from tests.support.tones import write_tone
@@ -30,6 +32,7 @@ def test_features_are_made_ahead_and_found(run: Run, home: Path) -> None:
     assert sorted((home / "s.index" / "features").rglob("*.npy")) == files
 
 
+@pytest.mark.slow
 def test_exemplars_that_moved_away_are_shown_from_what_is_kept(run: Run, home: Path) -> None:
     for seed in range(3):
         write_tone(home / "other" / "hum" / f"{seed}.wav", 120 + 5 * seed, seed)

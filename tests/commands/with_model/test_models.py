@@ -73,6 +73,7 @@ def test_a_model_is_asked_whether_it_listens(run: Run) -> None:
     assert "nothing to ask about" in run("models", "listen", "flamingo")[2]
 
 
+@pytest.mark.slow
 def test_two_models_are_compared_in_one_run(run: Run, home: Path) -> None:
     words = [*("--index", "s.index", "--near-duplicate", "1", "--limit", "2", "--shots", "0,1")]
     words += ["--arms", "zero-shot,retrieved,vote", "--out", "both.json"]

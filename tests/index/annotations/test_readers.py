@@ -210,6 +210,7 @@ def test_what_is_not_there_is_an_error(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @given(
     st.integers(0, len(TEXTGRID)),
     st.integers(0, 30),

@@ -40,6 +40,7 @@ def test_every_vector_is_what_the_embedder_gives_for_the_file_alone(
     np.testing.assert_array_equal(vectors.vectors, np.stack(alone))
 
 
+@pytest.mark.slow
 @settings(
     max_examples=6,
     deadline=None,
@@ -116,6 +117,7 @@ def test_what_was_kept_before_a_failure_is_not_embedded_again(
     assert verify_index(Index.open(tmp_path / "index")).problems == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", [True, False])
 def test_rows_whose_commit_is_interrupted_are_not_written_twice(
     sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bool

@@ -111,6 +111,7 @@ def largest_file(n_bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@pytest.mark.slow
 def test_a_write_that_the_disk_refuses_leaves_what_was_committed(
     sounds: Path, tmp_path: Path
 ) -> None:

@@ -65,6 +65,7 @@ def test_rows_that_are_made_lazily_behave_as_a_tuple(kept: Path) -> None:
     assert (mapped.subset(rows).vectors == plain.subset(rows).vectors).all()
 
 
+@pytest.mark.slow
 def test_a_question_makes_the_exemplars_of_its_hits_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,6 +178,7 @@ for _ in range(15):
     assert not [name for name in names(index) if name.endswith(".partial")]
 
 
+@pytest.mark.slow
 @needs("fork")
 def test_a_forked_child_answers_from_a_snapshot(kept: Path) -> None:
     code = """

@@ -148,6 +148,7 @@ def test_a_footer_that_declares_too_much_is_not_believed(
     assert refusal(table).startswith(f"{table}: row group 1 unpacks to ")
 
 
+@pytest.mark.slow
 def test_rows_that_are_large_together_are_made_one_by_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ from earful.errors import CorpusError
 from earful.index.corpus import open_corpus
 
 
+@pytest.mark.slow
 def test_an_id_that_occurs_twice_among_many_is_found(tmp_path: Path) -> None:
     rows = "".join(f"clip{n}.wav,dog,{n}\n" for n in range(5000))
     table = tmp_path / "many.csv"

@@ -229,6 +229,7 @@ def test_sizes_are_those_of_all_tasks(tmp_path: Path) -> None:
         assert check.size_comparison() == "2,442 short of 2,452 clips, unverified"
 
 
+@pytest.mark.slow
 def test_what_is_left_out_as_broken_is_no_gap(tmp_path: Path) -> None:
     head = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode\n"
     # Two of the 2,610 are known as bad.
@@ -246,6 +247,7 @@ def test_what_is_left_out_as_broken_is_no_gap(tmp_path: Path) -> None:
     assert set(check.known_bad) == {"test/dia38_utt4", "test/dia220_utt0"}
 
 
+@pytest.mark.slow
 def test_a_whole_copy_of_another_version_is_whole(tmp_path: Path) -> None:
     asked = [question(n, "yes") for n in range(4568)]
     write_json(tmp_path / "data/json_update/avqa-val.json", asked)

@@ -83,6 +83,7 @@ def test_an_export_is_a_corpus_again(sounds: Path, tmp_path: Path) -> None:
     assert "not_labels" not in (tmp_path / "plain.csv").read_text()
 
 
+@pytest.mark.slow
 def test_commands_show_and_add_what_is_not_there(
     sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,7 +34,9 @@ def all_pairs(n: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("make", STATIONARY, ids=lambda make: make.__name__)
-@pytest.mark.parametrize("seconds", [0.1, 0.5, 1.0, 6.0])
+@pytest.mark.parametrize(
+    "seconds", [0.1, *(pytest.param(more, marks=pytest.mark.slow) for more in (0.5, 1.0, 6.0))]
+)
 def test_takes_of_a_stationary_noise_are_not_one_recording(
     make: object, seconds: float, tmp_path: Path
 ) -> None:

@@ -104,6 +104,7 @@ def test_an_unreadable_file_costs_its_own_rows(
     assert (folder / "_quarantine" / path.name).exists() == (damage != "deleted")
 
 
+@pytest.mark.slow
 def test_without_the_corpus_rows_that_cannot_be_read_are_missing(folder: Path) -> None:
     files(folder, "data")[1].unlink()
     report, _ = repaired(folder)

@@ -65,6 +65,7 @@ def test_a_folder_in_a_store_is_built_like_one_here(uploaded: Path, tmp_path: Pa
     assert "cache-here" not in text
 
 
+@pytest.mark.slow
 def test_a_table_of_addresses(uploaded: Path, put: Put, tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     table.write_text(
@@ -88,6 +89,7 @@ def test_metadata_beside_recordings_in_a_store(uploaded: Path, put: Put, tmp_pat
     assert [row.exemplar.labels for row in corpus] == [("high",)]
 
 
+@pytest.mark.slow
 def test_an_unchanged_object_is_not_fetched_again_and_a_changed_one_is(
     uploaded: Path, put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,6 +115,7 @@ def test_an_unchanged_object_is_not_fetched_again_and_a_changed_one_is(
     assert (report.accepted, report.skipped, fetched) == (1, 3, ["corpus/high/0.wav"])
 
 
+@pytest.mark.slow
 def test_a_removed_object_is_stale_at_resume(uploaded: Path, memory: Any, tmp_path: Path) -> None:
     import obstore
 
@@ -123,6 +126,7 @@ def test_a_removed_object_is_stale_at_resume(uploaded: Path, memory: Any, tmp_pa
     assert report.stale == ("low/1.wav",)
 
 
+@pytest.mark.slow
 def test_questions_take_addresses_and_never_meet_their_own_recording(
     uploaded: Path, tmp_path: Path
 ) -> None:

@@ -144,6 +144,7 @@ def test_the_recall_told_is_that_of_rows_looking_for_the_others(index: Index) ->
     assert made.recall == pytest.approx(n_found / 500)
 
 
+@pytest.mark.slow
 def test_more_partitions_find_no_less_and_are_only_looked_at_where_needed(
     index: Index, tmp_path: Path
 ) -> None:

@@ -104,6 +104,7 @@ def test_both_backends_rank_as_integer_arithmetic_does(
     assert ids_of(exact) == [f"{row:04}" for row in oracle(integers, query, k, keep)]
 
 
+@pytest.mark.slow
 def test_faiss_equals_exact_among_thousands_with_duplicates() -> None:
     rng = np.random.default_rng(2)
     distinct = unit(rng.standard_normal((300, 32)).astype(np.float32))

@@ -165,7 +165,9 @@ def test_an_update_says_what_changed_and_loses_nothing(
         pull_index("ada/sounds", shared.path)
 
 
-@pytest.mark.parametrize("name", [*CACHE_NAMES, "answers"])
+@pytest.mark.parametrize(
+    "name", ["answers", *(pytest.param(name, marks=pytest.mark.slow) for name in CACHE_NAMES)]
+)
 def test_caches_of_an_earlier_pull_are_not_in_the_way(
     shared: Index, tmp_path: Path, name: str
 ) -> None:

@@ -121,6 +121,7 @@ def test_errors_are_those_of_decoding_here(
     assert str(there.value) == str(here.value)
 
 
+@pytest.mark.slow
 def test_one_clip_after_the_other_leaves_nothing_to_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

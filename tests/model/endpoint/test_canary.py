@@ -19,35 +19,40 @@ Open = Callable[..., EndpointLanguageModel]
 PROMPT = Prompt(parts=(ClipRef(audio=noise(0.5, seed=3)), Text(kind="user", text="What is it?")))
 
 
+CHECKS: list[tuple[StubEndpoint, dict[str, Any]]] = [
+    (StubEndpoint(), {"hears": "verified", "max_audios": 100, "scoring": "exact"}),
+    (StubEndpoint(owner="sglang"), {"server": "SGLang", "scoring": "first-token"}),
+    (StubEndpoint(logprobs=False, constrains=False), {"scoring": "text"}),
+    (StubEndpoint(cap=1), {"hears": "verified", "max_audios": 1}),
+    (StubEndpoint(form="audio_url"), {"hears": "verified", "form": "audio_url"}),
+    (StubEndpoint(needs_audio=True), {"hears": "verified", "max_audios": 100}),
+    (StubEndpoint(hears=0), {"hears": "no"}),
+    # Nothing is counted, but what is heard changes the probabilities.
+    (StubEndpoint(counts=False), {"hears": "verified"}),
+]
+MORE_CHECKS: list[tuple[StubEndpoint, dict[str, Any]]] = [
+    (StubEndpoint(), {"tokens_per_second": 25.0, "max_seconds": 300.0, "max_tokens": 32_768}),
+    (StubEndpoint(owner="llamacpp"), {"server": "llama.cpp", "scoring": "first-token"}),
+    (StubEndpoint(owner="llamacpp", logprobs=False), {"scoring": "choice"}),
+    (StubEndpoint(owner="openai", logprobs=False), {"scoring": "choice"}),
+    (StubEndpoint(owner="sglang", cap=2), {"hears": "verified", "max_audios": 2}),
+    (StubEndpoint(hears=1), {"hears": "verified", "max_audios": 1}),
+    (StubEndpoint(cut_s=30.0), {"max_seconds": 30.0, "tokens_per_second": 25.0}),
+    (StubEndpoint(form="input_audio"), {"form": "input_audio"}),
+    (StubEndpoint(system=False), {"hears": "verified", "system_text": False}),
+    (StubEndpoint(needs_audio=True, system=False), {"hears": "verified"}),
+    (StubEndpoint(needs_audio=True, hears=1), {"hears": "verified", "max_audios": 1}),
+    (StubEndpoint(needs_audio=True, hears=0, logprobs=False), {"hears": "unverified"}),
+    (StubEndpoint(cap=0), {"hears": "no"}),
+    (StubEndpoint(form="neither"), {"hears": "no"}),
+    (StubEndpoint(counts=False, hears=0), {"hears": "unverified"}),
+    (StubEndpoint(counts=False, logprobs=False), {"hears": "unverified"}),
+]
+
+
 @pytest.mark.parametrize(
     ("stub", "found"),
-    [
-        (StubEndpoint(), {"hears": "verified", "max_audios": 100, "scoring": "exact"}),
-        (StubEndpoint(), {"tokens_per_second": 25.0, "max_seconds": 300.0, "max_tokens": 32_768}),
-        (StubEndpoint(owner="sglang"), {"server": "SGLang", "scoring": "first-token"}),
-        (StubEndpoint(owner="llamacpp"), {"server": "llama.cpp", "scoring": "first-token"}),
-        (StubEndpoint(owner="llamacpp", logprobs=False), {"scoring": "choice"}),
-        (StubEndpoint(owner="openai", logprobs=False), {"scoring": "choice"}),
-        (StubEndpoint(logprobs=False, constrains=False), {"scoring": "text"}),
-        (StubEndpoint(cap=1), {"hears": "verified", "max_audios": 1}),
-        (StubEndpoint(owner="sglang", cap=2), {"hears": "verified", "max_audios": 2}),
-        (StubEndpoint(hears=1), {"hears": "verified", "max_audios": 1}),
-        (StubEndpoint(cut_s=30.0), {"max_seconds": 30.0, "tokens_per_second": 25.0}),
-        (StubEndpoint(form="audio_url"), {"hears": "verified", "form": "audio_url"}),
-        (StubEndpoint(form="input_audio"), {"form": "input_audio"}),
-        (StubEndpoint(system=False), {"hears": "verified", "system_text": False}),
-        (StubEndpoint(needs_audio=True), {"hears": "verified", "max_audios": 100}),
-        (StubEndpoint(needs_audio=True, system=False), {"hears": "verified"}),
-        (StubEndpoint(needs_audio=True, hears=1), {"hears": "verified", "max_audios": 1}),
-        (StubEndpoint(needs_audio=True, hears=0, logprobs=False), {"hears": "unverified"}),
-        (StubEndpoint(hears=0), {"hears": "no"}),
-        (StubEndpoint(cap=0), {"hears": "no"}),
-        (StubEndpoint(form="neither"), {"hears": "no"}),
-        # Nothing is counted, but what is heard changes the probabilities.
-        (StubEndpoint(counts=False), {"hears": "verified"}),
-        (StubEndpoint(counts=False, hears=0), {"hears": "unverified"}),
-        (StubEndpoint(counts=False, logprobs=False), {"hears": "unverified"}),
-    ],
+    [*CHECKS, *(pytest.param(*one, marks=pytest.mark.slow) for one in MORE_CHECKS)],
 )
 def test_what_a_check_finds(open_model: Open, stub: StubEndpoint, found: dict[str, Any]) -> None:
     report = open_model(stub).check().to_dict()

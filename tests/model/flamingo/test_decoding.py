@@ -108,6 +108,7 @@ def test_full_decoding_equals_reading_everything_again(model: Flamingo, seed: in
     assert greedy(model, batch, 6)[0] == written
 
 
+@pytest.mark.slow
 def test_compat_looks_at_the_first_slot_after_the_first_token(model: Flamingo) -> None:
     differing = 0
     for seed in range(20):
@@ -120,6 +121,7 @@ def test_compat_looks_at_the_first_slot_after_the_first_token(model: Flamingo) -
     assert differing
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(seeds=st.lists(st.integers(0, 300), min_size=2, max_size=4))
 def test_a_batch_writes_what_each_row_writes_alone(model: Flamingo, seeds: list[int]) -> None:
@@ -221,6 +223,7 @@ def test_draws_depend_on_the_seed_and_on_no_neighbour(model: Flamingo) -> None:
     assert draw(stack([one, other]), 7) == [*draw(one, 7), *draw(other, 7)]
 
 
+@pytest.mark.slow
 def test_top_k_and_top_p_cut_the_tail(model: Flamingo) -> None:
     batch = prompt(4)
     ranked = (read_whole(model, batch, [])[-1] / 3.0).softmax(dim=-1).sort(descending=True)

@@ -133,6 +133,7 @@ def test_later_audio_is_invisible_and_empty_slots_are_not(small: Flamingo) -> No
     )
 
 
+@pytest.mark.slow
 def test_the_decoder_is_opt(small: Flamingo) -> None:
     """With closed gates, what is left is transformers' own OPT."""
     transformers = pytest.importorskip("transformers")

@@ -112,6 +112,7 @@ def test_scores_are_torchs(
     assert_close(ours.score(arrays, answers, mode=mode), torchs.score(arrays, answers, mode=mode))
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(
     asked=prompts(),

@@ -104,6 +104,7 @@ def ids_of(model: HubLanguageModel, question: str, answer: str) -> list[int]:
     return ids
 
 
+@pytest.mark.slow
 def test_a_recording_that_is_cut_is_told_of(model: HubLanguageModel) -> None:
     longest = model.capabilities.max_seconds_per_audio
     if longest > 700:

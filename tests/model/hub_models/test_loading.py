@@ -183,6 +183,7 @@ def test_a_template_that_loses_recordings_is_refused(folder: Path) -> None:
         load_language_model(folder)
 
 
+@pytest.mark.slow
 def test_a_template_of_texts_alone_is_mended(folder: Path) -> None:
     template = (
         "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"

@@ -4,6 +4,7 @@ from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,6 +59,7 @@ def test_every_recording_opens_a_turn_and_no_word_is_lost(
         assert text in said
 
 
+@pytest.mark.slow
 def test_the_self_test_finds_what_is_wrong(flamingo, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     network = flamingo.network
     score = network.score

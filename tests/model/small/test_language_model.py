@@ -86,6 +86,7 @@ def test_a_longer_recording_is_up_to_four_stretches(
     assert_heard(hearing.hear(ClipRef(audio=clip(0, round(seconds * RATE)))), n_rows)
 
 
+@pytest.mark.slow
 def test_what_is_beyond_the_longest_segment_is_not_heard(hearing: SmallHearing) -> None:
     whole = clip(0, MOST + 5 * RATE)
     cut = Clip(samples=whole.samples[:MOST], sample_rate=RATE)

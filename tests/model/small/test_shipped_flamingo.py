@@ -130,6 +130,7 @@ def hears(
     return heard, sum(embedded), len(read)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seconds", "n_embedded"), [(2.0, 0), (7.0, 2)])
 def test_a_recording_embedded_right_before_is_not_read_again(
     seconds: float,
@@ -158,6 +159,7 @@ def test_a_recording_embedded_right_before_is_not_read_again(
         model.hearing.hear(replace(ref, is_exemplar=True))
 
 
+@pytest.mark.slow
 def test_only_the_last_batch_is_remembered_and_two_minutes_of_it() -> None:
     embedder: SmallEmbedder = load_small()
     one, other, long = clip(1), clip(2), clip(3, 119.0)

@@ -60,6 +60,7 @@ def test_it_is_what_it_says(embedder: tiny.TinyEmbedder) -> None:
 # --- recordings -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=5)
 @given(st.lists(st.integers(1, 120_000), min_size=1, max_size=3), st.integers(0, 2**32 - 1))
 def test_a_clip_has_the_same_vector_alone_and_in_a_batch(lengths: list[int], seed: int) -> None:
@@ -72,7 +73,9 @@ def test_a_clip_has_the_same_vector_alone_and_in_a_batch(lengths: list[int], see
     assert_unit(batch, len(lengths))
 
 
-@pytest.mark.parametrize("n_clips", [1, 2, 3, 9, 17])
+@pytest.mark.parametrize(
+    "n_clips", [1, 2, 3, *(pytest.param(n, marks=pytest.mark.slow) for n in (9, 17))]
+)
 def test_the_number_of_threads_changes_no_bit(
     embedder: tiny.TinyEmbedder, wave: Wave, n_clips: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,6 +220,7 @@ def test_half_a_character_is_refused(embedder: tiny.TinyEmbedder) -> None:
         embedder.embed_text(["a dog", "a dog \ud83d"])
 
 
+@pytest.mark.slow
 def test_recordings_are_nearer_to_the_words_for_them_than_to_others(
     embedder: tiny.TinyEmbedder,
 ) -> None:

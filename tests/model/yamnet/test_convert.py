@@ -129,6 +129,7 @@ def test_the_folded_network_is_the_unfolded_one(
     assert embeddings.std() > 0.01
 
 
+@pytest.mark.slow
 def test_a_conversion_says_what_it_made_and_how_far_it_is_from_what_ships(
     tmp_path: Path, published: Path
 ) -> None:

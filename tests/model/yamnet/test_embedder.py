@@ -163,7 +163,15 @@ def test_a_clip_has_the_same_numbers_alone_and_in_a_batch(lengths: list[int], se
         np.testing.assert_allclose(what(clips), alone, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("lengths", [[8000], [30_000], [200_000], [9000] * 9, [40_000] * 17])
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        [8000],
+        [30_000],
+        [9000] * 9,
+        *(pytest.param(long, marks=pytest.mark.slow) for long in ([200_000], [40_000] * 17)),
+    ],
+)
 def test_the_number_of_threads_changes_no_bit(
     embedder: YamnetEmbedder, lengths: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

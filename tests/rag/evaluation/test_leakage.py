@@ -74,6 +74,7 @@ def pumps(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_stationary_sounds_are_no_near_duplicates_and_their_copy_is(pumps: Path) -> None:
     vectors = Index.open(pumps).vectors()
     few = FewShot.open(pumps)
@@ -102,6 +103,7 @@ def test_stationary_sounds_are_no_near_duplicates_and_their_copy_is(pumps: Path)
     assert finding.ids == ("pump/0.wav", "pump/copy.mp3")
 
 
+@pytest.mark.slow
 def test_a_recording_that_is_gone_is_named_and_no_leak(pumps: Path, tmp_path: Path) -> None:
     root = tmp_path / "corpus"
     shutil.copytree(Index.open(pumps).vectors().paths[0].parents[1], root)

@@ -105,6 +105,7 @@ def test_examples_of_a_task_are_exemplars_without_an_index(corpus: Path, tmp_pat
     assert (found.hears_query, found.reads_exemplars) == ("no", "yes")
 
 
+@pytest.mark.slow
 def test_a_model_that_is_told_similarities_says_so(corpus: Path, tmp_path: Path) -> None:
     build_index(corpus, tmp_path / "s.index", embedder="earful-small")
     found = check_listening("earful-small", index=tmp_path / "s.index", limit=3)

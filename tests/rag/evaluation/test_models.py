@@ -45,6 +45,7 @@ def both() -> list[ScriptedLanguageModel]:
     return [named(listener(), name="listener"), named(follower(), name="follower")]
 
 
+@pytest.mark.slow
 def test_each_model_is_told_whether_exemplars_help_it(index: Path, tmp_path: Path) -> None:
     found = evaluate(FewShot.open(index), TASK, settings=MODES, models=both())
     scores = found.to_dict()
@@ -74,6 +75,7 @@ def test_each_model_is_told_whether_exemplars_help_it(index: Path, tmp_path: Pat
     assert "follower with 2 shots interleaved" in page
 
 
+@pytest.mark.slow
 def test_requests_and_tokens_stand_beside_the_accuracy(index: Path) -> None:
     models = both()
     found = evaluate(FewShot.open(index), TASK, settings=MODES, models=models)

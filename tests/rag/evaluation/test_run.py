@@ -54,6 +54,7 @@ def test_captions_are_not_asked_for_where_nothing_scores_them(
     assert model.prompts == []
 
 
+@pytest.mark.slow
 def test_a_vote_is_measured_by_its_best_guess_and_says_how_often_it_would_abstain(
     index: Path, tmp_path: Path
 ) -> None:
@@ -89,6 +90,7 @@ def test_a_vote_is_measured_by_its_best_guess_and_says_how_often_it_would_abstai
     assert Scorecard(found.document).abstention_of(vote) is None
 
 
+@pytest.mark.slow
 def test_a_model_that_only_follows_its_shots_is_exposed(index: Path) -> None:
     found = evaluate(FewShot.open(index, model=follower()), TASK, settings=QUICK)
     right = values(found.to_dict())
@@ -116,6 +118,7 @@ def test_no_item_ever_meets_its_own_recording_or_group(index: Path) -> None:
         assert group[row["item"]] not in {group[shot] for shot in row["shots"]}
 
 
+@pytest.mark.slow
 def test_rows_of_a_split_are_answered_by_the_others(index: Path) -> None:
     found = evaluate(
         FewShot.open(index, model=listener()), TASK, settings=replace(QUICK, split="test")
@@ -159,6 +162,7 @@ def answers(document: dict[str, Any]) -> list[tuple[Any, ...]]:
     ]
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_where_it_was(index: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.json"
 
@@ -217,6 +221,7 @@ def test_another_run_is_never_overwritten(index: Path, tmp_path: Path) -> None:
         evaluate(FewShot.open(index), TASK, settings=QUICK, out=tmp_path / "no/run.json")
 
 
+@pytest.mark.slow
 def test_the_same_file_gives_the_same_numbers(index: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.json"
     found = evaluate(FewShot.open(index, model=listener()), TASK, settings=QUICK, out=out)

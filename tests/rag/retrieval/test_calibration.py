@@ -43,7 +43,9 @@ def scores_of(
     return vote_of_labels(evidence.scores, fit)
 
 
-@pytest.mark.parametrize("spread", [0.3, 0.8, 1.2])
+@pytest.mark.parametrize(
+    "spread", [1.2, *(pytest.param(less, marks=pytest.mark.slow) for less in (0.3, 0.8))]
+)
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
 def test_confidence_is_how_often_an_answer_is_right(spread: float, strategy: str) -> None:
     rng = np.random.default_rng(3)

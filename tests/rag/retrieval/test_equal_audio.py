@@ -57,6 +57,7 @@ def test_no_name_of_a_folder_turns_an_answer_round(tmp_path: Path) -> None:
     np.testing.assert_allclose(scores[0], scores[1], atol=0.005)
 
 
+@pytest.mark.slow
 def test_two_rows_answer_as_one_row_with_both_labels(tmp_path: Path) -> None:
     corpus = folders(tmp_path / "c", "a", "b")
     query = write_take(tmp_path / "q.wav", HZ["middle"] * 1.02, 33)

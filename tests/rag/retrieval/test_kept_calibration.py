@@ -67,6 +67,7 @@ def test_another_process_does_not_fit_again(ask: Ask, fits: list[object]) -> Non
     assert len(fits) == 1
 
 
+@pytest.mark.slow
 def test_other_labels_tasks_shots_and_seeds_are_fitted_by_themselves(
     ask: Ask, fits: list[object]
 ) -> None:
@@ -135,6 +136,7 @@ def test_rows_that_changed_under_an_open_index_are_not_kept_as_those_of_another_
     assert len(fits) == 2
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_fitted_again(ask: Ask, fits: list[object], index: Path) -> None:
     first = ask()
     for path in (index / "prepared").iterdir():

@@ -139,6 +139,7 @@ def test_search_by_text_and_an_embedder_of_ones_own(
         FewShot.open(tmp_path / "axes.index", embedder="logmel")
 
 
+@pytest.mark.slow
 def test_new_rows_of_the_index_are_seen(corpus: Path, queries: Path, tmp_path: Path) -> None:
     path = tmp_path / "growing.index"
     build_index(corpus, path, embedder="logmel")

@@ -55,6 +55,7 @@ def test_batches_of_any_size_give_the_same_nearest(seed: int, n: int, k: int, cu
     np.testing.assert_allclose(nearest.least(), expected, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_large_indexes_are_never_held_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -120,6 +120,7 @@ def test_the_whole_and_its_segments_agree(
         np.testing.assert_allclose(part.samples, expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_late_segment_is_reached_by_seeking(tmp_path: Path) -> None:
     path = write(tmp_path / "a.m4a", "aac", 8_000, seconds=100, bit_rate=64_000)
     data = path.read_bytes()

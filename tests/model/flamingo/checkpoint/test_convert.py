@@ -128,6 +128,7 @@ def saved_long_ago(state: dict[str, Tensor], path: Path) -> None:
     torch.save({"model_state_dict": state}, path, _use_new_zipfile_serialization=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("save", [saved_by_training, saved_long_ago])
 def test_other_ways_to_save_are_read(
     copy: Path, small: Path, tmp_path: Path, save: Callable[[dict[str, Tensor], Path], None]

@@ -105,6 +105,7 @@ def test_a_label_of_steady_sound_stays_as_it_is() -> None:
     assert narrow_clips({}, shapes.__getitem__, 0.2) == ({}, [])
 
 
+@pytest.mark.slow
 def test_padded_clips_of_shipped_sounds_find_their_sound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
