@@ -395,12 +395,16 @@ class _Stacked:
         total = weights.sum(axis=1)
         votes = np.einsum("nk,nkm->nm", weights, self.shares) / total[:, None]
         whole = top + np.log(total)
+        to_prior = self.prior - votes
 
+        # It is asked for thousands of times of few cases: what takes time is each call of NumPy.
         def loss(background: float) -> float:
-            floor = 1.0 / (1.0 + np.exp(np.clip(whole - background, -50.0, 50.0)))
-            scores = votes + floor[:, None] * (self.prior - votes)
+            odds = np.exp(np.minimum(np.maximum(whole - background, -50.0), 50.0))
+            floor = 1.0 / (1.0 + odds)
+            scores = votes + floor[:, None] * to_prior
             right = np.where(self.truth, scores, 1.0 - scores)
-            return -float(np.log(np.maximum(right, _TINY)).sum() + np.log(floor.mean()))
+            log_right = np.add.reduce(np.log(np.maximum(right, _TINY)), axis=None)
+            return -float(log_right + np.log(np.add.reduce(floor) / len(floor)))
 
         tried = np.linspace(whole.min() - 12.0, whole.max() + 4.0, 20)
         best = int(np.argmin([loss(background) for background in tried]))
