@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
+pytest_plugins = ["tests.support.fast_suite"]
+
 RATE = 16_000
 EXAMPLE = ">>> "
 FILES = ("sounds", "street.wav", "urban.toml")
