@@ -110,6 +110,7 @@ def test_hits_that_are_not_shown_are_counted(run: Run, index: Path, query: Path)
     assert "more, which" not in out
 
 
+@pytest.mark.slow
 def test_another_run_says_what_changed(run: Run, index: Path) -> None:
     words = (
         "evaluate",

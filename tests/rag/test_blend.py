@@ -181,6 +181,7 @@ def test_the_fit_is_the_best_of_the_grid_or_the_vote(found: HeldOutScores) -> No
         assert (blend.weight, blend.temperature) == wanted
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=15)
 @given(cases())
 def test_the_order_of_the_cases_does_not_matter(found: HeldOutScores) -> None:

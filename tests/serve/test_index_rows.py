@@ -74,6 +74,7 @@ def test_an_upload_becomes_an_example_and_is_kept_beside_the_index(served: PageS
     assert served.state.sources.find(row["source"]).path == path.resolve()
 
 
+@pytest.mark.slow
 def test_the_same_stretch_again_gets_other_labels(served: PageServer) -> None:
     source = served.upload(wav_bytes(700.0), "beep.wav").json()["source"]
     stretch = {"source": source, "start_s": 0.25, "end_s": 0.75}

@@ -218,6 +218,7 @@ def begun(tokenizer: FlamingoTokenizer, perceptron: Perceptron | None = None) ->
     return model
 
 
+@pytest.mark.slow
 def test_an_untrained_network_answers_as_the_rule_does(
     episodes: Episodes, corpus: Corpus, tokenizer: FlamingoTokenizer
 ) -> None:

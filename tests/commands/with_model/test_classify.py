@@ -73,6 +73,7 @@ def test_a_person_sees_what_answered_and_all_it_was_shown(run: Run) -> None:
     assert out.count(".wav") == 9
 
 
+@pytest.mark.slow
 def test_all_labels_of_a_multilabel_task_are_judged_by_the_same_shots(run: Run, home: Path) -> None:
     (home / "tags.toml").write_text(
         'name = "tags"\nkind = "multilabel"\nquestion = "What?"\n'
@@ -150,6 +151,7 @@ def test_no_model_is_a_choice_of_its_own(run: Run, monkeypatch: pytest.MonkeyPat
     assert {"blend", "model_scores"}.isdisjoint(voted)
 
 
+@pytest.mark.slow
 def test_a_model_that_is_typed_goes_before_the_task_that_leaves_it_out(
     run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

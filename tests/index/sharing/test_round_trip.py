@@ -292,6 +292,7 @@ def test_an_embedder_in_a_folder_travels_under_its_last_name(
     assert report.embedder == "clap"
 
 
+@pytest.mark.slow
 def test_pulled_indexes_are_merged_with_others(
     shared: Index, fingerprint: Fingerprint, make_row: MakeRow, tmp_path: Path
 ) -> None:

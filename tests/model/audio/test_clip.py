@@ -128,6 +128,7 @@ def test_stdlib_wave_agrees(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load_audio(path).samples, values.astype(np.float32) / 32768)
 
 
+@pytest.mark.slow
 def test_a_long_mp3_is_right_past_the_first_block() -> None:
     # soundfile's own chunked reading is not: it seeks after each read.
     data = by_libsndfile(noise(50, 22050, 1), 22050, "MP3", "MPEG_LAYER_III")

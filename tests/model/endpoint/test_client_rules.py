@@ -193,6 +193,7 @@ def test_what_is_no_reply_is_an_error_and_no_crash(ready: Open, body: Any) -> No
 # --- models, streams, tokens ------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_only_model_needs_no_name(open_model: Open) -> None:
     stub = StubEndpoint()
     model = open_model(stub, name="")

@@ -125,6 +125,7 @@ def test_how_many_choices_a_model_takes_is_found_out(open_model: Open) -> None:
     assert not stub.asked
 
 
+@pytest.mark.slow
 def test_a_check_is_believed_for_a_day_and_is_no_check_of_hearing(open_model: Open) -> None:
     stub = StubEndpoint(decides=255, prefers="128")
     assert "it read the number" in open_model(stub).check().reason

@@ -26,6 +26,7 @@ def rewrite(folder: Path, **fields: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **fields}), "utf-8")
 
 
+@pytest.mark.slow
 def test_the_registry_takes_a_folder(folder: Path) -> None:
     model = load_language_model(folder, device="cpu")
     assert isinstance(model, HubLanguageModel)

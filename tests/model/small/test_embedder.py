@@ -110,6 +110,7 @@ def test_both_halves_have_the_lengths_that_are_said(embedder: SmallEmbedder) -> 
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_class_scores_are_yamnets_of_the_recording_at_its_rate(embedder: SmallEmbedder) -> None:
     clips = [clip(noise(70_000)), clip(noise(9000, 1))]
     vectors, scores = embedder.embed_and_score(clips)

@@ -336,6 +336,7 @@ def test_without_h5py_the_extra_is_named(
 # --- the command ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_command_converts_and_compares(
     tmp_path: Path, published: Path, earful_command: Callable[..., tuple[int, str, str]]
 ) -> None:

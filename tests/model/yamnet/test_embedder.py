@@ -183,6 +183,7 @@ def test_the_number_of_threads_changes_no_bit(
     assert found[1:] == found[:1] * 3
 
 
+@pytest.mark.slow
 def test_a_long_recording_is_heard_to_its_end_in_pieces(
     embedder: YamnetEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

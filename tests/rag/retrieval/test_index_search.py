@@ -119,6 +119,7 @@ def test_yamnet_finds_sounds_by_words(demo: Path, yamnet: YamnetEmbedder) -> Non
         assert found[exemplar.id] == pytest.approx(1 / (1 + np.exp(-logit)), rel=5e-3)
 
 
+@pytest.mark.slow
 def test_a_text_that_is_no_class_of_audioset_gets_a_note(
     demo: Path,
     yamnet: YamnetEmbedder,

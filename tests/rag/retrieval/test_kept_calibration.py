@@ -118,6 +118,7 @@ def test_rows_that_come_and_go_are_fitted_again(
     assert len(fits) == 3
 
 
+@pytest.mark.slow
 def test_rows_that_changed_under_an_open_index_are_not_kept_as_those_of_another_state(
     index: Path, corpus: Path, fits: list[object]
 ) -> None:
