@@ -118,6 +118,7 @@ def test_a_build_counts_rows_that_are_averages(run: Run, tmp_path: Path, night: 
         assert says in out
 
 
+@pytest.mark.slow
 def test_root_is_taken_wherever_a_corpus_is_read(run: Run, corpus: Path, index: Path) -> None:
     lists = corpus.parent / "lists"
     lists.mkdir()

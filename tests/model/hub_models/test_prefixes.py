@@ -47,6 +47,7 @@ def test_a_kept_beginning_scores_to_the_bit_as_a_fresh_prompt(fresh: HubLanguage
     assert fresh.self_test.asks_together
 
 
+@pytest.mark.slow
 def test_interleaved_queries_of_two_tasks_are_right(fresh: HubLanguageModel) -> None:
     prompts = [
         ask(*shots, noise(0.7, seed), question=question)
@@ -117,6 +118,7 @@ def test_a_dialogue_goes_on_from_its_last_turn(
         assert read_now <= after - before
 
 
+@pytest.mark.slow
 def test_memory_for_beginnings_is_bounded(
     empty: HubLanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

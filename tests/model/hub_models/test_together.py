@@ -118,6 +118,7 @@ def test_on_a_cpu_prompts_are_read_one_at_a_time(empty: HubLanguageModel) -> Non
     assert not empty._ahead
 
 
+@pytest.mark.slow
 def test_the_self_test_finds_what_several_prompts_change(
     empty: HubLanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
