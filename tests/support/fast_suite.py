@@ -9,8 +9,9 @@ from typing import Final
 
 import pytest
 
-# About twice what its tests take on two cores of a server of 2023, collection apart: 90 s there.
-LIMIT_S: Final = 240.0
+# Its tests took 372 s on two cores while ten processes wanted them, where the same work takes about
+# half as long again as on idle ones.
+LIMIT_S: Final = 600.0
 
 _began = pytest.StashKey[float]()
 
