@@ -56,10 +56,14 @@ class Scorecard(RunScores):
     @property
     def spent_texts(self) -> list[tuple[str, str]]:
         """Return what asking each of several models took in all, as text for people."""
-        return [
-            (model["name"], _spent_text(model["spent"]))
-            for model in self.document.get("models", ())
-        ]
+        return [(name, _spent_text(spent)) for name, spent in self._spent]
+
+    @property
+    def _spent(self) -> list[tuple[str, Mapping[str, float]]]:
+        """Pair the names that models have in the run with what each took in all."""
+        # A model calls itself otherwise: `openai:` is `openai:NAME`, and a folder has any name.
+        models = [model["spent"] for model in self.document.get("models", ())]
+        return list(zip(self.document.get("model_names", ()), models, strict=True))
 
     # --- for the report -------------------------------------------------------------------
 
@@ -120,10 +124,7 @@ class Scorecard(RunScores):
             "embedding_s": self.document["embedding_s"],
         }
         if self.models:
-            values["models"] = [
-                {"name": model["name"], "spent": model["spent"]}
-                for model in self.document["models"]
-            ]
+            values["models"] = [{"name": name, "spent": spent} for name, spent in self._spent]
         if self.kind == "caption":
             values["java"] = {
                 "arm": self.verdict.arm.name,
