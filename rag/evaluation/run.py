@@ -14,6 +14,7 @@ outside the index. First of all, exemplars that give items away are looked for
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -37,7 +38,7 @@ from earful.rag.evaluation.settings import EvaluationSettings
 from earful.rag.few_shot import FewShot
 from earful.rag.task import Task
 from earful.values import data_frame, repr_of
-from earful.wording import unknown_name
+from earful.wording import quoted, unknown_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,12 +121,12 @@ class Evaluation:
 
 def evaluate(
     few: FewShot,
-    task: Task,
+    task: Task | str | Path | None = None,
     *,
     settings: EvaluationSettings = EvaluationSettings(),
     models: Sequence[NamedModel] = (),
     corpus: Corpus | None = None,
-    out: Path | None = None,
+    out: str | os.PathLike[str] | None = None,
     keep: bool = True,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -133,7 +134,8 @@ def evaluate(
 
     Args:
         few: Index, embedder and language model.
-        task: The task that arms answer.
+        task: The task that arms answer, its file or its built-in name; ``None`` to choose among
+            all labels of the index.
         settings: Arms, items, seeds, leaks and intervals.
         models: Language models to compare, in place of one of ``few``: names, folders, models or
             ``ModelSource``. Each is loaded when its turn comes, and let go before the next.
@@ -154,7 +156,11 @@ def evaluate(
         AudioError: A recording cannot be read.
         MissingExtraError: The task asks for captions, and the extra ``captions``, which scores
             them, is not installed.
+        TypeError: An argument is of another type; the message says what to give.
     """
+    _check_types(settings, corpus)
+    task = few.retriever.task(task, shots=None, strategy=None)
+    file = None if out is None else Path(out)
     settings = replace(settings, split=settings.split or task.protocol.split)
     if corpus is not None and settings.split:
         raise EvaluationError(
@@ -174,16 +180,30 @@ def evaluate(
         if sources:
             few = FewShot(retriever=few.retriever, model=sources[0].load())
         run = RunOfOneModel(few, task, settings, corpus, keep=keep)
-    document, n_asked = run.run(out, progress)
+    document, n_asked = run.run(file, progress)
     return Evaluation(document=document, scorecard=Scorecard(document), n_asked=n_asked)
 
 
-def load_evaluation(path: Path) -> Evaluation:
+def _check_types(settings: object, corpus: object) -> None:
+    """Check what a program is likely to give in another form."""
+    if not isinstance(settings, EvaluationSettings):
+        raise TypeError(
+            f"settings={quoted(settings)}: expected EvaluationSettings, such as "
+            "EvaluationSettings(shots=(0, 4))"
+        )
+    if isinstance(corpus, str | os.PathLike):
+        raise TypeError(
+            f"corpus={quoted(os.fspath(corpus))}: expected a corpus, such as "
+            f"earful.open_corpus({os.fspath(corpus)!r})"
+        )
+
+
+def load_evaluation(path: str | os.PathLike[str]) -> Evaluation:
     """Load a finished run and compute its scores again; no arm is asked.
 
     Raises:
         EvaluationError: The file is missing, damaged, or no run.
         MissingExtraError: As for ``evaluate``, once the scores are looked at.
     """
-    document = read_run(path)
+    document = read_run(Path(path))
     return Evaluation(document=document, scorecard=Scorecard(document), n_asked=0)

@@ -11,7 +11,15 @@ from earful.plain import plain_fields
 from earful.rag.evaluation.arms import check_choices
 from earful.rag.evaluation.leakage import NEAR_DUPLICATE, ON_LEAKS, OnLeaks
 from earful.values import short_repr
-from earful.wording import unknown_name
+from earful.wording import quoted, unknown_name
+
+# Fields that hold several values, each with an example.
+_SEVERAL: dict[str, tuple[int, ...] | tuple[str, ...]] = {
+    "shots": (0, 4),
+    "strategies": ("nearest", "balanced"),
+    "arms": ("vote", "retrieved"),
+    "shot_modes": ("interleaved", "text"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +48,7 @@ class EvaluationSettings:
 
     Raises:
         EvaluationError: A field is outside its range.
+        TypeError: A field is no number, or one value where several are expected.
     """
 
     shots: tuple[int, ...] = (0, 1, 2, 4, 8)
@@ -58,6 +67,14 @@ class EvaluationSettings:
     __repr__ = short_repr
 
     def __post_init__(self) -> None:
+        for name, such_as in _SEVERAL.items():
+            object.__setattr__(self, name, _to_several(name, getattr(self, name), such_as))
+        for name in ("seeds", "resamples", "max_new_tokens"):
+            _check_whole(name, getattr(self, name))
+        if self.limit is not None:
+            _check_whole("limit", self.limit)
+        for k in self.shots:
+            _check_whole("shots", k)
         check_choices(self.shots, self.strategies, self.arms, self.shot_modes)
         if self.leaks not in ON_LEAKS:
             raise EvaluationError(unknown_name("leaks", self.leaks, ON_LEAKS))
@@ -85,6 +102,18 @@ class EvaluationSettings:
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Read what ``to_dict`` wrote."""
         plain = dict(values)
-        for name in ("shots", "strategies", "arms", "shot_modes"):
+        for name in _SEVERAL:
             plain[name] = tuple(plain.get(name, ()))
         return cls(**plain)
+
+
+def _to_several(name: str, value: object, such_as: tuple[object, ...]) -> tuple[object, ...]:
+    """Return a field's values as a tuple, so that a run knows itself again."""
+    if not isinstance(value, list | tuple | range):
+        raise TypeError(f"{name}={quoted(value)}: expected several, such as {such_as}")
+    return tuple(value)
+
+
+def _check_whole(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name}={quoted(value)}: expected a whole number")

@@ -123,3 +123,17 @@ def test_health_and_map_are_told_and_written(index: Path, tmp_path: Path) -> Non
     assert "give --html FILE, or --json" in run_refused("index", "map", index)
     message = run_refused("index", "map", index, "--json", "--method", "tsne")
     assert "expected pca or umap, got 'tsne'" in message
+
+
+def test_a_task_without_examples_is_asked_about_by_the_model_alone(
+    corpus: Path, tmp_path: Path
+) -> None:
+    task = tmp_path / "tones.toml"
+    task.write_text('labels = ["low", "middle", "high"]\n')
+    words = ("evaluate", task, "--data", corpus, "--out", tmp_path / "run.json")
+    told = str(run(*words).exception)
+    assert "no exemplar can answer" in told
+    assert "--shots 0 --arms zero-shot" in told
+    shown = run_fine(*words, "--shots", "0", "--arms", "zero-shot", "--limit", "3")
+    assert "zero-shot (use this)" in shown
+    assert "give an index, or a task" in run_refused("evaluate", "--data", corpus)

@@ -33,7 +33,7 @@ from earful.rag.few_shot import FewShot
 from earful.rag.montage import choose_shot_mode
 from earful.rag.retrieval import Candidates, PreparedTask, Retriever
 from earful.rag.task import Task
-from earful.wording import counted
+from earful.wording import counted, listed
 
 Progress = Callable[[int, int], None]
 
@@ -107,8 +107,10 @@ class Run:
         if not len(candidates) and need_exemplars:
             raise EvaluationError(
                 f"task {self._task.name!r}: no exemplar can answer: expected rows with its labels, "
-                "or examples in the task file"
+                "or examples in the task file; a model alone is asked by shots=(0,), "
+                "arms=('zero-shot',) (--shots 0 --arms zero-shot)"
             )
+        _check_labels(self._items.items, candidates, self._task)
         self._notes += _unanswerable(self._items.items, candidates, self._task)
         n_groups = len({item.group for item in self._items.items})
         if n_groups < ENOUGH_GROUPS:
@@ -325,6 +327,11 @@ def _modes_of(
 
 def _gather_items(few: FewShot, task: Task, split: str, corpus: Corpus | None) -> ItemSet:
     """Return the items of a corpus, or else of the index."""
+    if few.retriever.embedder is None:
+        raise EvaluationError(
+            "no embedder: this FewShot is a language model alone; expected one of an index, as by "
+            "FewShot.open, or of a task, as by FewShot.from_task"
+        )
     if corpus is not None:
         return items_of_corpus(task, corpus, few.embedder)
     index = few.index
@@ -353,6 +360,19 @@ def _shown(candidates: Candidates, ids: set[str]) -> list[dict[str, Any]]:
         for exemplar, path in zip(candidates.exemplars, candidates.paths, strict=True)
         if exemplar.id in ids
     ]
+
+
+def _check_labels(items: Sequence[Item], candidates: Candidates, task: Task) -> None:
+    """Raise ``EvaluationError`` where every answer would be wrong, whatever were said."""
+    wanted = {label for item in items for label in item.labels}
+    if not task.has_labels or not wanted or not candidates.labels:
+        return
+    if wanted.isdisjoint(candidates.labels):
+        raise EvaluationError(
+            f"task {task.name!r}: no label of the items can be answered: expected some of "
+            f"{listed(sorted(candidates.labels))}, got {listed(sorted(wanted))}; name them alike, "
+            "or declare them in a task file, with aliases"
+        )
 
 
 def _unanswerable(items: Sequence[Item], candidates: Candidates, task: Task) -> list[str]:

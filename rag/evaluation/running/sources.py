@@ -41,7 +41,11 @@ def to_sources(models: Sequence[NamedModel]) -> tuple[ModelSource, ...]:
 
     Raises:
         EvaluationError: Two have one name, or one has none.
+        TypeError: One is given where several are expected.
     """
+    if isinstance(models, str | os.PathLike):
+        name = os.fspath(models)
+        raise TypeError(f"models={name!r}: expected a list of models, such as [{name!r}]")
     sources = tuple(map(_source, models))
     names = [source.name for source in sources]
     for name in names:

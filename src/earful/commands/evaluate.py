@@ -166,6 +166,7 @@ def evaluate(
         task=given,
         endpoint=None if sources else endpoint,
         keep_replies=True,
+        needs_embedder=True,
     )
     # An old run with an index: ask its questions again and compare the answers.
     if replay is not None:

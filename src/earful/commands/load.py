@@ -53,6 +53,7 @@ def load_few_shot(
     reads_audio: bool = True,
     endpoint: EndpointOptions | None = None,
     keep_replies: bool = False,
+    needs_embedder: bool = False,
 ) -> FewShot:
     """Load a ``FewShot`` as a command's options say.
 
@@ -65,6 +66,7 @@ def load_few_shot(
         reads_audio: Whether a recording will be decoded.
         endpoint: Where the endpoint of a language model is, and how it is asked.
         keep_replies: Whether its replies are kept in any case.
+        needs_embedder: Whether an embedder is loaded even where a language model answers alone.
 
     Raises:
         typer.BadParameter: Something that the command needs is not given, or something is
@@ -94,9 +96,11 @@ def load_few_shot(
             "made by `earful models pull` or `earful models convert`",
             param_hint="--model",
         )
-    if index is None and not asks_model and task is None:
+    if index is None and task is None and (needs_embedder or not asks_model):
         raise typer.BadParameter("give an index, or a task with examples", param_hint="--index")
-    has_exemplars = index is not None or not asks_model or bool(task and task.examples)
+    has_exemplars = (
+        index is not None or needs_embedder or not asks_model or bool(task and task.examples)
+    )
     if not has_exemplars:
         reject_unused(
             {
