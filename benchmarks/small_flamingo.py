@@ -303,7 +303,7 @@ def in_words(clips: Sequence[Known], coarse: Mapping[str, str], names: Sequence[
             == one.answer
             for one in rounds
         }
-        talk = few.chat(clip.path)
+        talk = few.chat(clip.path, free_text=True)
         right |= {
             f"in dialogue: {one.name}": _said(talk.ask(one.question)) == one.answer
             for one in rounds

@@ -272,7 +272,8 @@ class FewShot(Parts):
     ) -> Chat:
         """Begin a conversation about a recording; arguments and errors as for ``ask``.
 
-        There are no shots unless asked for: Audio Flamingo was trained without.
+        There are no shots unless asked for: Audio Flamingo was trained without. A model too small
+        to write an answer of its own is refused, unless ``free_text`` lets it write all the same.
         """
         model = self._require_model("chat")
         ask.setdefault("shots", 0)
@@ -287,6 +288,7 @@ class FewShot(Parts):
             options=options,
             seed=ask.get("seed", 0),
             notes=(*found.query.notes, *self._answering.notes(found.shots)),
+            free_text=ask.get("free_text", False),
         )
 
     @spells_options

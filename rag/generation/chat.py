@@ -62,11 +62,18 @@ class Chat:
         options: GenerationOptions = GenerationOptions(),
         seed: int = 0,
         notes: tuple[str, ...] = (),
+        free_text: bool = False,
     ) -> None:
         if not model.capabilities.multi_turn:
             raise PromptError(
                 f"{model.capabilities.name} takes one question at a time; use ask, or a model for "
                 "dialogue such as 'audio-flamingo-chat'"
+            )
+        if not (model.capabilities.writes_captions or free_text):
+            raise PromptError(
+                f"{model.capabilities.name} is too small to write an answer of its own, and so to "
+                "hold a conversation; use ask, which answers its questions from exemplars, or give "
+                "a larger model (--model, in Python model=), such as 'audio-flamingo-chat'"
             )
         self._model = model
         self._query = query

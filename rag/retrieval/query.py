@@ -62,8 +62,8 @@ class AskOptions(TypedDict, total=False):
             shots. ``"blend"``: model and vote, by a weight that is fitted by asking about
             exemplars; see ``rag/blend.py``. ``None``, the default: as the task says, except
             that a language model which was chosen by name takes part in any case.
-        free_text: For ``ask`` and ``caption``: whether the language model writes in any case.
-            ``False``, the default: a yes/no question is answered by scores, and a model that
+        free_text: For ``ask``, ``caption`` and ``chat``: whether the language model writes in any
+            case. ``False``, the default: a yes/no question is answered by scores, and a model that
             writes no captions answers from exemplars or declines.
         always_answer: Whether to give the best label without a doubt, however unlike everything
             a recording is; false by default. A task's ``abstain_below`` still counts.

@@ -84,6 +84,8 @@ LIBRARY = {
     "model/hub_models/families.py": ("classify", "ask", "caption", "chat"),
     "model/hub_models/loading.py": ("classify", "ask", "caption", "chat"),
     "rag/evaluation/running/model_runs.py": ("evaluate",),
+    "rag/evaluation/running/one_run.py": ("evaluate",),
+    "rag/generation/chat.py": ("chat",),
     "src/earful/commands/load.py": ("evaluate",),
     "src/earful/commands/options.py": ("evaluate",),
     "model/small/language_model.py": ("classify", "ask", "caption", "chat", "evaluate"),

@@ -72,7 +72,7 @@ def talks() -> list[list[str]]:
     few = FewShot(model=load_language_model("earful-small", device="cpu"))
     answers = []
     for row, (path, label, kind) in enumerate(CLIPS[:6]):
-        talk = few.chat(SOUNDS / path)
+        talk = few.chat(SOUNDS / path, free_text=True)
         asked = [question for question, _ in rounds(label, kind, CLIPS[row - 5][1])]
         answers.append([talk.ask(question).text for question in asked])
         assert [turn.user for turn in talk.turns] == asked

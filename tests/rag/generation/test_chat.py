@@ -151,6 +151,10 @@ def test_what_cannot_be_asked_is_refused() -> None:
     single = replace(CAPABILITIES, multi_turn=False)
     with pytest.raises(PromptError, match="one question at a time"):
         Chat(model=ScriptedLanguageModel(capabilities=single), query=QUERY)
+    small = ScriptedLanguageModel(capabilities=replace(CAPABILITIES, writes_captions=False))
+    with pytest.raises(PromptError, match="too small to write an answer of its own"):
+        Chat(model=small, query=QUERY)
+    assert Chat(model=small, query=QUERY, free_text=True).turns == ()
     talk = Chat(model=ScriptedLanguageModel(), query=QUERY)
     with pytest.raises(PromptError, match="question is empty"):
         talk.ask("  ")
