@@ -21,6 +21,7 @@ from earful.model.runtime import (
     RemoteFile,
     download_file,
     hub_cache_folder,
+    hub_trouble,
     models_home,
     read_json,
     require_disk_space,
@@ -299,11 +300,16 @@ def _list_files(hub_id: str, revision: str) -> tuple[str, list[RemoteFile]]:
     try:
         info = HfApi().model_info(hub_id, revision=revision or None, files_metadata=True)
     except Exception as error:  # also the HTTP library's own, and which library that is changes
+        name = f"{hub_id}{f' at {revision}' if revision else ''}"
+        if trouble := hub_trouble(error):
+            raise ModelError(
+                f"{name}: cannot be looked up on the hub: {trouble}, or give a folder in the hub's "
+                "layout, which was fetched elsewhere"
+            ) from error
         reason = str(error).strip().split("\n")[0]
         raise ModelError(
-            f"{hub_id}{f' at {revision}' if revision else ''}: cannot be found on the hub: "
-            f"{reason}. Look up its id, run the command where the hub can be reached, or give a "
-            "folder in the hub's layout"
+            f"{name}: cannot be found on the hub: {reason}. Look up its id, or give a folder in "
+            "the hub's layout"
         ) from error
     commit = str(info.sha)
     files = [

@@ -15,7 +15,7 @@ from .download import (
     hub_cache_folder,
     require_disk_space,
 )
-from .hub import earful_home, fetch_from_hub, models_home, place_on_hub
+from .hub import earful_home, fetch_from_hub, hub_trouble, models_home, place_on_hub
 from .modules import fill, round_rows, shapes_of, without_weights
 from .onnx_network import OnnxNetwork
 from .parallel import at_most_cores, in_parts, in_threads, n_cores
@@ -62,6 +62,7 @@ __all__ = [
     "find_tensor_faults",
     "has_bfloat16",
     "hub_cache_folder",
+    "hub_trouble",
     "in_parts",
     "in_threads",
     "make_all_text_plain",

@@ -17,6 +17,7 @@ from pathlib import Path
 from earful.errors import ModelError
 from earful.files import NO_ROOM
 from earful.model.runtime.digests import sha256_of
+from earful.model.runtime.hub import hub_trouble
 from earful.system import replace_file, sync_file
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -204,7 +205,7 @@ def _unreachable(what: str, error: Exception) -> ModelError:
             f"{what}: there is no room for it in {hub_cache_folder()} ({error.strerror}); make "
             "room, or set HF_HOME to another disk, and run the command again: it resumes from here"
         )
-    reason = str(error).strip().split("\n")[0]
+    reason = hub_trouble(error) or str(error).strip().split("\n")[0]
     return ModelError(
         f"{what}: cannot be fetched from the hub: {reason}. Run the command again to resume, or "
         "fetch the files elsewhere and use `earful models convert`"

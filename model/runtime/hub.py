@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import socket
+import ssl
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -13,6 +15,8 @@ from earful.model.names import DEFAULT_EMBEDDER
 from earful.system import cache_folder
 
 _NO = ("", "0", "false", "off", "no")
+# Of httpx, and of requests, where a response is missing.
+_NOT_REACHED = frozenset({"TransportError", "RequestException"})
 
 
 def earful_home() -> Path:
@@ -45,6 +49,34 @@ def place_on_hub(name: str, *, one_of: Sequence[str]) -> Literal["cache", "hub",
         return "cache"
     is_offline = os.environ.get("HF_HUB_OFFLINE", "").lower() not in _NO
     return "" if is_offline else "hub"
+
+
+def hub_trouble(error: BaseException, endpoint: str = "") -> str:
+    """Return why the hub was not reached, in a line; empty where it answered.
+
+    Args:
+        error: What the hub's client raised. Which HTTP library is below it changes, and its errors
+            with it, so that they are known by what they come from.
+        endpoint: Address of the hub; empty for the client's own.
+    """
+    from huggingface_hub import constants
+
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in chain:
+        chain.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    if any(getattr(getattr(one, "response", None), "status_code", 0) for one in chain):
+        return ""
+    for one in reversed(chain):
+        names = {base.__name__ for base in type(one).__mro__}
+        if isinstance(one, ConnectionError | TimeoutError | socket.gaierror | ssl.SSLError) or (
+            names & _NOT_REACHED
+        ):
+            why = str(one).strip().partition("\n")[0] or type(one).__name__
+            where = endpoint or constants.ENDPOINT
+            return f"{where} cannot be reached ({why}); check the network"
+    return ""
 
 
 def fetch_from_hub(
@@ -84,9 +116,10 @@ def fetch_from_hub(
         else:
             if all((folder / file).is_file() for file in choice):
                 return folder
-    reason = (
-        str(failure).strip().split("\n")[0] if failure else f"it has none of {', '.join(one_of)}"
-    )
+    if failure is None:
+        reason = f"it has none of {', '.join(one_of)}"
+    else:
+        reason = hub_trouble(failure) or str(failure).strip().split("\n")[0]
     raise ModelError(
         f"{name}{f' at {revision}' if revision else ''}: found neither on the hub nor in the "
         f"cache {constants.HF_HUB_CACHE}: {reason}. Give the path of a local folder with its "

@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
-from tests.support.command_line import run_fine, run_refused
+import pytest
+
+from tests.support.command_line import run, run_fine, run_refused
 
 
 def described(*words: str) -> list[dict[str, object]]:
@@ -19,7 +21,8 @@ def test_a_model_of_the_hub_that_was_not_fetched() -> None:
     (found,) = described("nvidia/audio-flamingo-3-hf")
     assert found["licence"] == "non-commercial research"
     assert found["extra"] == "hub-models"
-    assert "fetched" not in found
+    assert found["fetched"] is False
+    assert "earful models pull nvidia/audio-flamingo-3-hf" in str(found["next"])
 
 
 def test_a_folder_in_the_hubs_layout(tmp_path: Path) -> None:
@@ -33,3 +36,20 @@ def test_a_folder_in_the_hubs_layout(tmp_path: Path) -> None:
 
 def test_what_is_no_model_is_refused() -> None:
     assert "earful models pull" in run_refused("models", "info", "someone/nothing")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("openai:gpt-audio", "earful models check openai:gpt-audio --base-url"),
+        ("earful-small", "comes with earful"),
+        ("laion/clap-htsat-unfused", "--embedder laion/clap-htsat-unfused"),
+        ("audio-flamingo-fondation", "did you mean 'audio-flamingo-foundation'?"),
+    ],
+)
+def test_what_is_not_pulled_is_told_so_and_no_licence_is_shown(name: str, told: str) -> None:
+    result = run("models", "pull", name)
+    assert result.exit_code == 2
+    shown = str(result.exception) + result.stderr
+    assert told in " ".join(shown.split())
+    assert "NVIDIA" not in shown

@@ -18,6 +18,7 @@ from typing import Any, Final
 from earful.errors import SharingError
 from earful.index.sharing.layout import SharedFile
 from earful.index.sharing.places.place import Listing, Progress, Sending, changed_meanwhile
+from earful.model.runtime import hub_trouble
 from earful.wording import counted
 
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
@@ -194,7 +195,7 @@ class HubPlace:
         except Exception as error:  # also the HTTP library's own, and which library that is changes
             resumes = "; run the same command again, it goes on from here" if again else ""
             raise SharingError(
-                f"{self.address}: cannot be {done}: {_reason(error)}{resumes}"
+                f"{self.address}: cannot be {done}: {_reason(error, self.endpoint)}{resumes}"
             ) from error
         finally:
             if not was_quiet:
@@ -206,7 +207,7 @@ def _status(error: Exception) -> int:
     return int(getattr(getattr(error, "response", None), "status_code", 0) or 0)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, endpoint: str) -> str:
     """Return the first line of what the hub's client says, and the next step; never a token."""
     from huggingface_hub import get_token
     from huggingface_hub.errors import OfflineModeIsEnabled, RevisionNotFoundError
@@ -215,6 +216,8 @@ def _reason(error: Exception) -> str:
         return "HF_HUB_OFFLINE is set; unset it"
     if isinstance(error, RevisionNotFoundError):
         return "it has no such revision; give a branch, a tag or a commit that it has"
+    if trouble := hub_trouble(error, endpoint):
+        return f"{trouble}, or give a folder in place of the hub (docs/sharing.md)"
     lines = [line.strip(" .") for line in str(error).splitlines() if line.strip(" .")]
     text = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1]) or type(error).__name__
     if isinstance(error, RuntimeError) and error.__cause__ is not None:

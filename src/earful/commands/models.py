@@ -22,7 +22,7 @@ from earful.commands.options import (
     reject_unused,
 )
 from earful.errors import ModelError, UnknownNameError
-from earful.wording import counted
+from earful.wording import counted, known_names, printable
 
 if TYPE_CHECKING:
     from earful.model.endpoint import CheckReport
@@ -86,7 +86,7 @@ def models_info(
 ) -> None:
     """Tell of an embedder or language model what is known before it is loaded."""
     from earful.model import list_embedders, list_language_models
-    from earful.model.hub_models import is_fetched, is_hub_folder, open_hub_folder
+    from earful.model.hub_models import is_fetched, is_hub_folder, is_hub_id, open_hub_folder
 
     found: list[dict[str, object]] = [
         {"role": role, **entry.to_dict()}
@@ -102,6 +102,9 @@ def models_info(
         known = found[0] if found else {"role": "language model"}
         stated = {key: value for key, value in opened.items() if value or key not in known}
         found = [{**known, "fetched": True, **stated}]
+    elif is_hub_id(name) and any(model["role"] == "language model" for model in found):
+        # Its licence stands on its card, which was not read yet.
+        found = [{**model, "fetched": False, "next": _pull_advice(name)} for model in found]
     if not found:
         raise UnknownNameError(
             f"no model named {name!r}: expected a name from `earful models list`, a hub id that "
@@ -111,6 +114,10 @@ def models_info(
         rows = [[key, str(value)] for key, value in model.items() if value != ""]
         text = console.table(rows)
         print_result(model, f"\n{text}" if place else text, as_json=as_json)
+
+
+def _pull_advice(name: str) -> str:
+    return f"`earful models pull {name}` shows its licence, and fetches it once that is accepted"
 
 
 @models_app.command("pull")
@@ -141,6 +148,7 @@ def models_pull(
     from earful.model.flamingo.checkpoint import DTYPE_NAMES, LICENCE_NOTICE, pull_flamingo
     from earful.model.hub_models import is_hub_id, pull_hub_model
 
+    _reject_unpulled(name)
     if is_hub_id(name):
         reject_unused({"--out": out is not None}, "is for Audio Flamingo v1; leave it out")
         pulled = pull_hub_model(
@@ -163,6 +171,34 @@ def models_pull(
         progress=console.warn,
     )
     _print_report(report, as_json=as_json)
+
+
+def _reject_unpulled(name: str) -> None:
+    """Raise ``typer.BadParameter`` for what ``models pull`` does not fetch, before any notice."""
+    from earful.model import list_embedders, list_language_models
+    from earful.model.flamingo.checkpoint import MODEL_NAMES
+    from earful.model.hub_models import is_hub_id
+
+    embedders, models = list_embedders(), list_language_models()
+    known = {entry.name: entry.kind for entry in (*embedders, *models)}
+    why = ""
+    if is_endpoint(name):
+        why = (
+            "is behind an endpoint, and nothing of it is fetched; look whether it hears: `earful "
+            f"models check {name} --base-url URL`"
+        )
+    elif known.get(name) in ("shipped", "baseline"):
+        why = "comes with earful, so there is nothing to fetch"
+    elif name in {entry.name for entry in embedders}:
+        why = (
+            "is an embedder, which is fetched as it is first used: `earful index build CORPUS "
+            f"--index NEW.index --embedder {name}`"
+        )
+    elif not is_hub_id(name) and name not in MODEL_NAMES:
+        hub = sorted(entry.name for entry in models if entry.kind == "hub")
+        why = f"is neither a hub id, owner/name, nor a known model; {known_names(name, hub)}"
+    if why:
+        raise typer.BadParameter(f"{printable(name)} {why}", param_hint="NAME")
 
 
 @models_app.command("convert")

@@ -1,9 +1,11 @@
+import socket
 from pathlib import Path
 
+import httpx
 import pytest
 from huggingface_hub import constants
 
-from earful.model.runtime import place_on_hub
+from earful.model.runtime import hub_trouble, place_on_hub
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
@@ -36,3 +38,28 @@ def test_weights_are_cached_or_to_be_had_or_neither(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert place_on_hub("owner/name", one_of=WEIGHTS) == "cache"
     assert place_on_hub("owner/other", one_of=WEIGHTS) == ""
+
+
+def raised(error: Exception, cause: BaseException) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        raised(RuntimeError("no such model"), socket.gaierror(-2, "Name or service not known")),
+        httpx.ConnectError("[Errno -2] Name or service not known"),
+        httpx.ReadTimeout("Name or service not known"),
+    ],
+)
+def test_a_hub_that_is_not_reached_is_told_from_one_that_refuses(error: Exception) -> None:
+    told = hub_trouble(error, "https://hub.example")
+    assert told.startswith("https://hub.example cannot be reached (")
+    assert "Name or service not known" in told
+    request = httpx.Request("GET", "https://hub.example")
+    refused = httpx.HTTPStatusError(
+        "401", request=request, response=httpx.Response(401, request=request)
+    )
+    assert hub_trouble(raised(refused, error)) == ""
+    assert hub_trouble(ValueError("nothing of the kind")) == ""
