@@ -94,7 +94,8 @@ def index_card(
 
     Raises:
         IndexFolderError: A file of the table is damaged.
-        SharingError: The index has no rows, or the evaluation is of another embedder.
+        SharingError: The index has no rows, or the evaluation is of another embedder or
+            of another index.
         ValueError: A licence to allow is empty.
     """
     if not len(index):
@@ -143,10 +144,11 @@ class _Card:
     figures: EvaluationFigures | None
 
     def made(self) -> IndexCard:
-        self._require_same_embedder()
+        figures, weights = self.figures, self._made_by.weights_sha256
+        n_gone = 0 if figures is None else figures.require_of(self.index, weights)
         sections = [
             *self._what(), *self._how(), *self._rows(), *self._sources(), *self._licences(),
-            *self._embedder(), *self._health(), *self._evaluation(), *self._absent(),
+            *self._embedder(), *self._health(), *self._evaluation(n_gone), *self._absent(),
             *self._format(),
         ]  # fmt: skip
         return IndexCard(
@@ -336,7 +338,7 @@ class _Card:
                 lines += ["", f"Mind: {caveat}."]
         return [*lines, ""]
 
-    def _evaluation(self) -> list[str]:
+    def _evaluation(self, n_gone: int) -> list[str]:
         lines = ["## Evaluation", ""]
         found = self.figures
         if found is None:
@@ -354,6 +356,10 @@ class _Card:
             code(found.verdict, most=1000),
             "",
         ]
+        if n_gone:
+            answered = counted(len(found.answered_by), "exemplar")
+            gone = counted(n_gone, "is", "are")
+            lines += [f"Of the {answered} that answered, {gone} no longer in the index.", ""]
         return lines
 
     def _absent(self) -> list[str]:
@@ -412,15 +418,6 @@ class _Card:
         if self.figures is None:
             told.append("no evaluation: give --evaluation RUN.json of `earful evaluate`")
         return told
-
-    def _require_same_embedder(self) -> None:
-        found, mine = self.figures, self._made_by.weights_sha256
-        if found is not None and found.weights_sha256 != mine:
-            raise SharingError(
-                f"the evaluation is of an embedder with weights {found.weights_sha256[:12] or '?'}"
-                f"…, and {self.index.path} of one with {mine[:12] or 'none'}…: expected the same; "
-                "evaluate this index"
-            )
 
 
 def _embedder_licence(name: str) -> str:

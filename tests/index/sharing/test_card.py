@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,11 @@ from tests.index.conftest import MakeRow
 class FakeEvaluation:
     """The parts of an evaluation that a card reads."""
 
-    def __init__(self, weights_sha256: str) -> None:
+    def __init__(self, weights_sha256: str, answered_by: Sequence[str] = ()) -> None:
         self.document: dict[str, Any] = {
             "exemplars": {"n": 5},
             "embedder": {"weights_sha256": weights_sha256},
+            "shown": [{"id": name} for name in answered_by],
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -64,6 +66,18 @@ def test_figures_stand_beside_their_baseline(shared: Index) -> None:
     assert "8 recordings, 5 exemplars; `accuracy`" in text
     with pytest.raises(SharingError, match=r"of an embedder with weights cd…, and .* ab…"):
         index_card(shared, evaluation=FakeEvaluation("cd"))
+
+
+def test_figures_of_another_index_are_refused_and_exemplars_that_went_are_counted(
+    shared: Index,
+) -> None:
+    ids = shared.read_table(["id"])["id"].to_pylist()
+    text = index_card(shared, evaluation=FakeEvaluation("ab", ids)).text
+    assert "no longer in the index" not in text
+    text = index_card(shared, evaluation=FakeEvaluation("ab", [*ids, "gone"])).text
+    assert "Of the 6 exemplars that answered, 1 is no longer in the index." in text
+    with pytest.raises(SharingError, match=r"none of its 2 exemplars is in .*'a/1'; evaluate this"):
+        index_card(shared, evaluation=FakeEvaluation("ab", ["a/2", "a/1"]))
 
 
 def test_negatives_and_an_embedder_of_the_hub_are_told(
