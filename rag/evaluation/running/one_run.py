@@ -27,7 +27,7 @@ from earful.rag.evaluation.items import Item, ItemSet, items_of_corpus, items_of
 from earful.rag.evaluation.leakage import Leak, find_leaks, keep_apart, refuse_leaks
 from earful.rag.evaluation.metrics import require_caption_tools
 from earful.rag.evaluation.run_file import RunFile
-from earful.rag.evaluation.scores import ENOUGH_GROUPS
+from earful.rag.evaluation.scores import ENOUGH_GROUPS, fewest_to_tell
 from earful.rag.evaluation.settings import EvaluationSettings
 from earful.rag.few_shot import FewShot
 from earful.rag.montage import choose_shot_mode
@@ -114,9 +114,14 @@ class Run:
         self._notes += _unanswerable(self._items.items, candidates, self._task)
         n_groups = len({item.group for item in self._items.items})
         if n_groups < ENOUGH_GROUPS:
+            least = fewest_to_tell(self._settings.confidence)
             self._notes.append(
-                f"the items come from {counted(n_groups, 'group')} only: intervals and tests "
-                "are rough"
+                f"the items come from {counted(n_groups, 'group')} only: intervals and tests are "
+                + (
+                    f"rough, and below {least} nothing is told apart"
+                    if n_groups < least
+                    else "rough"
+                )
             )
         return candidates
 
@@ -327,12 +332,12 @@ def _modes_of(
 
 def _gather_items(few: FewShot, task: Task, split: str, corpus: Corpus | None) -> ItemSet:
     """Return the items of a corpus, or else of the index."""
-    if few.retriever.embedder is None:
-        raise EvaluationError(
-            "no embedder: this FewShot is a language model alone; expected one of an index, as by "
-            "FewShot.open, or of a task, as by FewShot.from_task"
-        )
     if corpus is not None:
+        if few.retriever.embedder is None:
+            raise EvaluationError(
+                "no embedder: this FewShot is a language model alone; expected one of an index, as "
+                "by FewShot.open, or of a task, as by FewShot.from_task"
+            )
         return items_of_corpus(task, corpus, few.embedder)
     index = few.index
     if index is None:

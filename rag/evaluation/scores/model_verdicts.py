@@ -13,6 +13,7 @@ from earful.rag.evaluation.scores.verdict import (
     mode_text,
     points_text,
     shots_text,
+    shown_sign,
     unit_of,
     value_text,
 )
@@ -64,7 +65,7 @@ def _cheapest(card: RunScores, usable: list[Arm]) -> tuple[Arm, Arm]:
     for arm in sorted(usable, key=cost):
         if arm.how == "vote" and arm != vote:
             continue
-        if arm == best or card.compare(best, arm).difference.low <= 0.0:
+        if arm == best or shown_sign(card, card.compare(best, arm)) <= 0:
             return arm, best
     return best, best
 
@@ -86,9 +87,10 @@ def _verdict_on(card: RunScores, model: str) -> ModelVerdict:
     how = f"{shots_text(few_shot)}{mode_text(few_shot)}"
     span = f"({level} {low} to {high}, {how})"
     helps: Helps
-    if found.difference.low > 0:
+    sign = shown_sign(card, found)
+    if sign > 0:
         helps, said = "yes", f"exemplars help {model}: they add {value}{unit_of(card)} {span}"
-    elif found.difference.high < 0:
+    elif sign < 0:
         helps, said = "harm", f"exemplars harm {model}: they cost {value[1:]}{unit_of(card)} {span}"
     else:
         helps = "no"
@@ -114,6 +116,6 @@ def _sentence(card: RunScores, chosen: Arm, models: tuple[ModelVerdict, ...]) ->
     if probe and vote:
         found = compared_text(card, card.compare(probe, vote), "the vote")
         parts.append(f"a linear probe {found}")
-    if majority and chosen != majority and card.compare(chosen, majority).difference.low <= 0.0:
+    if majority and chosen != majority and shown_sign(card, card.compare(chosen, majority)) <= 0:
         parts.append("but nothing is shown to beat the most frequent answer")
     return "; ".join([*parts, *doubts(card, chosen)])

@@ -10,6 +10,7 @@ from earful.rag.evaluation.arms import Arm
 from earful.rag.evaluation.scores.results import Comparison, Verdict
 from earful.rag.evaluation.scores.run_scores import RunScores
 from earful.rag.task import ANSWERERS
+from earful.wording import counted
 
 # Metrics that are not shares, so they are not given in percent.
 _PLAIN = frozenset({"cider"})
@@ -35,6 +36,18 @@ _SHOWN_AS = {
 }
 
 
+def fewest_to_tell(confidence: float) -> int:
+    """Return from how many groups two arms can be told apart at all.
+
+    Of fewer groups that all go one way, the sign test says no more than chance does. A bootstrap
+    of them is sure all the same: each resample is like the next.
+
+    >>> fewest_to_tell(0.95), fewest_to_tell(0.9)
+    (6, 5)
+    """
+    return math.ceil(1.0 - math.log2(1.0 - confidence))
+
+
 def pass_verdict(card: RunScores) -> Verdict:
     """Choose the cheapest arm that is not shown to be worse than the best, and say why.
 
@@ -50,7 +63,7 @@ def pass_verdict(card: RunScores) -> Verdict:
     for arm in sorted(usable, key=cost_order):
         if arm.how == "vote" and arm != vote:
             continue
-        if arm == best or card.compare(best, arm).difference.low <= 0.0:
+        if arm == best or shown_sign(card, card.compare(best, arm)) <= 0:
             chosen = arm
             break
     return Verdict(text=_sentence(card, chosen), arm=chosen, best=best)
@@ -120,10 +133,8 @@ def _sentence(card: RunScores, chosen: Arm) -> str:
         parts.append(f"the neighbour vote of {shots_text(vote)} reaches {value_text(card, vote)}")
     if probe and vote:
         parts.append(f"a linear probe {compared_text(card, card.compare(probe, vote), 'the vote')}")
-    if majority and chosen != majority:
-        lead = card.compare(chosen, majority).difference
-        if lead.low <= 0.0:
-            parts.append("but nothing is shown to beat the most frequent answer")
+    if majority and chosen != majority and shown_sign(card, card.compare(chosen, majority)) <= 0:
+        parts.append("but nothing is shown to beat the most frequent answer")
     return "; ".join([*parts, *doubts(card, chosen)])
 
 
@@ -140,9 +151,22 @@ def beside_chance(card: RunScores, chosen: Arm) -> str:
 
 
 def doubts(card: RunScores, chosen: Arm) -> list[str]:
-    """Return what to mind about the chosen arm's confidence."""
-    if card.kind != "classify":
+    """Return what to mind about the chosen arm: an interval that is a point, its confidence."""
+    told = _doubts_of_interval(card, chosen)
+    return told if card.kind != "classify" else told + _doubts_of_confidence(card, chosen)
+
+
+def _doubts_of_interval(card: RunScores, chosen: Arm) -> list[str]:
+    found = next(score for score in card.arms if score.arm == chosen).primary
+    if not is_share(card.metric) or not found.low == found.high == 1.0:
         return []
+    # A bootstrap of groups without a fault draws none: the share that so many may have by chance.
+    n = len(set(card.groups))
+    most = 1.0 - (1.0 - card.document["settings"]["confidence"]) ** (1.0 / n)
+    return [f"none of {counted(n, 'group')} went wrong, and up to {most:.0%} of others still may"]
+
+
+def _doubts_of_confidence(card: RunScores, chosen: Arm) -> list[str]:
     rows = card.answers[chosen.name].first
     told = [row["confidence"] for row in rows if row["confidence"] is not None]
     if len(told) < len(rows):
@@ -163,11 +187,19 @@ def gain_text(card: RunScores, found: Comparison, retrieved: Arm) -> str:
     value, low, high = points_text(card, found)
     level = f"{card.document['settings']['confidence']:.0%} CI"
     span = f"({level} {low} to {high}, {shots_text(retrieved)}{mode_text(retrieved)})"
-    if found.difference.low > 0:
+    sign = shown_sign(card, found)
+    if sign > 0:
         return f"retrieval adds {value}{unit_of(card)} over zero-shot {span}"
-    if found.difference.high < 0:
+    if sign < 0:
         return f"retrieval costs {value.lstrip('-')}{unit_of(card)} against zero-shot {span}"
     return f"retrieval makes no sure difference to zero-shot: {value}{unit_of(card)} {span}"
+
+
+def shown_sign(card: RunScores, found: Comparison) -> int:
+    """Return 1 where the first arm is shown to be better, -1 where it is worse, else 0."""
+    if len(set(card.groups)) < fewest_to_tell(card.document["settings"]["confidence"]):
+        return 0
+    return (found.difference.low > 0) - (found.difference.high < 0)
 
 
 def unit_of(card: RunScores) -> str:
@@ -180,9 +212,10 @@ def compared_text(card: RunScores, found: Comparison, other: str = "") -> str:
     value, low, high = points_text(card, found)
     span = f"({value}, {low} to {high})"
     than = f" than {other}" if other else ""
-    if found.difference.low > 0:
+    sign = shown_sign(card, found)
+    if sign > 0:
         return f"is better{than} {span}"
-    if found.difference.high < 0:
+    if sign < 0:
         return f"is worse{than} {span}"
     scale = 1.0 if card.metric in _PLAIN else 100.0
     is_near = max(-found.difference.low, found.difference.high) * scale <= _AS_GOOD
