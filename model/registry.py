@@ -411,7 +411,7 @@ def _unknown(what: str, name: str, known: list[str]) -> str:
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
     looks_local = "/" in name or name.endswith(".pt")
     local = "there is no such folder or file either; " if looks_local else ""
-    if what == "language model" and name.count("/") == 1:
+    if what == "language model" and name.strip("/").count("/") == 1:
         local += f"if it is on the hub, fetch it with `earful models pull {name}`; "
     more = f" and {len(known) - _MOST_NAMED} more (`earful models list`)"
     named = ", ".join(known[:_MOST_NAMED]) + (more if len(known) > _MOST_NAMED else "")

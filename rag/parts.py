@@ -156,8 +156,8 @@ class Parts:
     def _require_model(self, what: str) -> LanguageModel:
         if self.model is None:
             raise ModelError(
-                f"{what} takes a language model, and there is none; give one with model=, such as "
-                "a folder made by `earful models pull` or `earful models convert`"
+                f"{what} takes a language model, and there is none; open it with one: model=, such "
+                "as 'earful-small', which ships, or a folder made by `earful models pull`"
             )
         return self.model
 

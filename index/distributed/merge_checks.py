@@ -86,7 +86,7 @@ def require_parts(parts: Sequence[Part], target: Path) -> None:
     if os.path.lexists(target / HEADER_NAME):
         headers.append((target, read_header(target)))
     for path, header in headers:
-        require_same_embedder(path, header.fingerprint, first.fingerprint)
+        require_same_embedder(path, header.fingerprint, first.fingerprint, other=first.path)
         if header.n_classes != first.n_classes:
             raise IndexMismatchError(
                 f"{path}: has {header.n_classes or 'no'} class scores a row, and {first.path} has "

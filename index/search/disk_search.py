@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import CorpusError, IndexFolderError
-from earful.index.search.approximate import Approximate
+from earful.index.search.approximate import LEAST_ROWS, Approximate
 from earful.index.search.class_scores import ClassScores
 from earful.index.search.exact import Vectors, VectorSet, unit_queries
 from earful.index.search.half_precision import HalfPrecisionRows
@@ -102,6 +102,11 @@ class DiskSearch:
         query = self._checked(query, k)
         if settings is None:
             path = self._folder.path
+            if len(self._folder.table) < LEAST_ROWS:
+                raise IndexFolderError(
+                    f"{path}: {len(self._folder.table):,} rows are too few for approximate search, "
+                    f"expected {LEAST_ROWS:,} or more; exact search compares so few at once"
+                )
             raise IndexFolderError(
                 f"{path}: approximate search is not set up; run "
                 f"`earful index approximate {as_argument(path)}`"

@@ -261,7 +261,9 @@ def read_header(folder: Path) -> Header:
     return Header.from_values(values, folder)
 
 
-def require_same_embedder(path: Path, mine: Fingerprint, theirs: Fingerprint) -> None:
+def require_same_embedder(
+    path: Path, mine: Fingerprint, theirs: Fingerprint, *, other: Path | None = None
+) -> None:
     """Refuse an embedder that an index was not made with.
 
     The digest of the weights says which they are: the same weights under another name or in
@@ -271,6 +273,7 @@ def require_same_embedder(path: Path, mine: Fingerprint, theirs: Fingerprint) ->
         path: The index folder, for the error.
         mine: The embedder of the index.
         theirs: The other one.
+        other: The index that the other one made, where two are merged.
 
     Raises:
         IndexMismatchError: The fingerprints differ; the message says where.
@@ -280,6 +283,13 @@ def require_same_embedder(path: Path, mine: Fingerprint, theirs: Fingerprint) ->
     differences = mine.differences(theirs)
     if not differences:
         return
+    if other is not None:
+        raise IndexMismatchError(
+            f"{path}: is by {mine.name!r}, and {other} by {theirs.name!r}, whose vectors mean "
+            f"nothing beside the others ({', '.join(differences)}); build one of them anew with "
+            "the embedder, weights and arithmetic of the other: `earful index build CORPUS "
+            f"--index NEW.index --embedder {as_argument(theirs.name)}`. Nothing was written"
+        )
     if mine.name != theirs.name:
         way_out = f"use its own embedder, --embedder {as_argument(mine.name)}"
     elif mine.revision != theirs.revision:

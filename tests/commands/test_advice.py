@@ -60,6 +60,7 @@ LIBRARY = {
     "index/search/approximate/committing.py": ("index approximate",),
     "index/sharing/cards/card.py": ("index card",),
     "index/sharing/layout.py": ("index pull",),
+    "index/sharing/places/naming.py": ("index pull",),
     "index/sharing/pull.py": ("index pull",),
     "index/sharing/push.py": ("index push",),
     "index/sharing/trust.py": ("index pull",),

@@ -70,6 +70,7 @@ def test_a_card_shows_what_is_missing_and_the_figures_of_a_run(run: Run, index: 
 def test_mistakes_are_said_in_a_line(run: Run, index: Path) -> None:
     for words, code, told in (
         (("push", index, "nonsense"), 1, "expected ORG/NAME"),
+        (("pull", "s3://a/b.index", "-i", "x.index"), 1, "used by its address: --index s3://a"),
         (("push", index, "./hub/x", "--private"), 1, "leave out --private"),
         (("push", index, "./hub/x", "--allow-licence", "MIT"), 2, "add --with-audio"),
         (("push", index, "./hub/x", "--with-audio", "--allow-licence", ""), 2, "such as CC-BY-SA"),

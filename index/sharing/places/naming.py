@@ -32,6 +32,11 @@ def place_of(text: str) -> tuple[Place, str]:
     """
     if text.startswith(("/", "./", "../", "~")) or text in (".", ".."):
         return FolderPlace(Path(text).expanduser().absolute()), ""
+    if text.startswith(("s3:", "gs:", "az:")):
+        raise SharingError(
+            f"{quoted(text)}: is in an object store, where an index is used by its address: "
+            f"--index {text}; expected ORG/NAME of a data set on the hub, or a folder"
+        )
     name, at, revision = text.removeprefix("hf://").removeprefix("datasets/").partition("@")
     if not _NAME.fullmatch(name) or ".." in name or "--" in name or name.endswith(".git"):
         raise SharingError(

@@ -180,7 +180,7 @@ def _reject_unpulled(name: str) -> None:
     from earful.model.hub_models import is_hub_id
 
     embedders, models = list_embedders(), list_language_models()
-    known = {entry.name: entry.kind for entry in (*embedders, *models)}
+    known = {one.name: one.kind for one in embedders} | {one.name: one.kind for one in models}
     why = ""
     if is_endpoint(name):
         why = (

@@ -24,6 +24,7 @@ LABELS = ",".join(map(str, range(200)))
         (("caption", "q.wav", *N), 2, "caption takes a language model"),
         (("classify", "q.wav"), 2, "no labels to choose from"),
         (("ask", "q.wav", *M), 2, "give a question"),
+        (("ask", "Why not?", "q.wav", *M), 2, "earful ask q.wav 'Why not?'"),
         (("ask", "q.wav", "why?", "--model", "flamigo"), 2, "no language model named 'flamigo'"),
         (("ask", "q.wav", "why?", "--model", "corpus"), 1, "has no config.json"),
         (("ask", "q.wav", "why?", "--model", "q.wav"), 1, "q.wav: is a file"),

@@ -123,7 +123,7 @@ def test_shards_that_do_not_belong_together_are_refused(
 
 def test_parts_of_another_embedder_are_refused(parts: list[Path], tmp_path: Path) -> None:
     IndexFolder.create(tmp_path / "other.index", Levels(dim=3).fingerprint)
-    with pytest.raises(IndexMismatchError, match="dim"):
+    with pytest.raises(IndexMismatchError, match=r"is by .*, and .* by .*dim.*build one of them"):
         merge_indexes([*parts, tmp_path / "other.index"], tmp_path / "all.index")
     IndexFolder.create(tmp_path / "scored.index", Levels().fingerprint, n_classes=3)
     with pytest.raises(IndexMismatchError, match=r"has 3 class scores a row, and .* has none"):

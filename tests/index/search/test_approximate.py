@@ -1,6 +1,7 @@
 """Searches that do not hold all rows: what they find, what they refuse, what stays true."""
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -227,8 +228,13 @@ def test_too_few_rows_and_an_index_without_it_are_told(index: Index, tmp_path: P
     small.add(rows(5, tmp_path))
     with pytest.raises(IndexFolderError, match=rf"5 rows .*{LEAST_ROWS:,} or more"):
         small.index_approximately()
+    query = index.vectors().vectors[0]
+    with pytest.raises(IndexFolderError, match=r"5 rows are too few .*exact search"):
+        small.search(query, backend="approximate")
+    plain = Index.open(shutil.copytree(index.path, tmp_path / "plain.index"))
+    plain.drop_approximate()
     with pytest.raises(IndexFolderError, match="earful index approximate"):
-        small.search(index.vectors().vectors[0], backend="approximate")
+        plain.search(query, backend="approximate")
     (small.path / "approximate.json").write_text('{"tried": []}')
     with pytest.raises(IndexFolderError, match=r"approximate\.json: is damaged"):
         _ = small.approximate

@@ -38,6 +38,7 @@ from earful.commands.options import (
     split_labels,
 )
 from earful.commands.questions.answers import answer_each
+from earful.wording import as_argument
 
 if TYPE_CHECKING:
     from earful.rag import Answer
@@ -219,6 +220,12 @@ def ask(
     """
     if not (question.strip() or given.task):
         raise typer.BadParameter("give a question, or a --task that has one", param_hint="QUESTION")
+    if not os.path.exists(audio) and os.path.isfile(question):
+        raise typer.BadParameter(
+            f"the recording comes first, and then the question: earful ask {as_argument(question)} "
+            f"{as_argument(audio)}",
+            param_hint="AUDIO",
+        )
     task = load_given_task(given.task, allow_outside=given.allow_outside)
     ask_options = query.ask_options()
     ask_options["free_text"] = free_text
