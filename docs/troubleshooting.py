@@ -105,7 +105,7 @@ def raised() -> Mapping[str, list[str]]:
             if anchor and len(re.findall(r"[A-Za-z]{2,}", text)) >= _FEWEST_WORDS:
                 found[anchor].add(text)
     return {
-        anchor: sorted(texts, key=lambda text: text.lstrip("…:' "))
+        anchor: sorted(texts, key=lambda text: (text.lstrip("…:' "), text))
         for anchor, texts in found.items()
     }
 
