@@ -295,8 +295,12 @@ class PyavDecoder:
         if head in (b"RIFF", b"RIFX", b"RF64"):
             return "export it as PCM with the program that made it"
         if self._name.lower().endswith((".wav", ".wave")):
-            return "it does not begin with RIFF as a WAV file does, so repair its header"
-        return "convert it to WAV"
+            return (
+                "it does not begin with RIFF as a WAV file does: if it holds samples without a "
+                "header, import them as raw data in an audio editor and export a WAV; else fetch "
+                "it again"
+            )
+        return "fetch it again, or convert it to WAV with the program that made it"
 
     def _damaged(self, at_s: float, error: Exception) -> AudioError:
         if _is_unknown_coding(error):

@@ -42,6 +42,7 @@ from earful.model.audio.decoders.wav_header import (
     with_pad_bytes,
     with_real_size,
 )
+from earful.model.audio.not_audio import HEAD_BYTES, not_audio
 from earful.model.audio.source import OpenSource
 
 if TYPE_CHECKING:
@@ -129,6 +130,8 @@ def _choose(source: OpenSource, note: str) -> Decoder:
             raise _damaged(source.name, 0.0, error) from error
         if fault := header_fault(source):
             raise AudioError(f"{source.name}: {fault}") from error
+        if kind := not_audio(read_at(source.file, 0, HEAD_BYTES)):
+            raise AudioError(f"{source.name}: {kind}") from error
         return _open_with_ffmpeg(source, f"libsndfile cannot read it ({_reason(error)})", notes)
     if handle.format in _NO_RECORDINGS:
         kind = handle.format

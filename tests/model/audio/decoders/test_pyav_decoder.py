@@ -258,8 +258,11 @@ def test_video_without_sound(tmp_path: Path) -> None:
 )
 def test_a_file_that_points_elsewhere_is_refused(text: str, tmp_path: Path) -> None:
     secret = write(tmp_path / "secret.aac", "aac", 8_000, kind="adts", seconds=1)
+    data = text.format(secret).encode()
     with pytest.raises(AudioError, match="nor can FFmpeg"):
-        load_audio(text.format(secret).encode())
+        PyavDecoder(io.BytesIO(data), "a.m3u", because="test")
+    with pytest.raises(AudioError, match="is text, expected audio"):
+        load_audio(data)
 
 
 # ---- what libsndfile would cut short ---------------------------------------------------

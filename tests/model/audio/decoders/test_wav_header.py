@@ -89,7 +89,7 @@ def test_an_unpadded_chunk_hides_no_other_damage() -> None:
         (riff(chunk(b"fmt ", bytes(4) + FORMAT[4:]), DATA), "0 channels at 48000 Hz"),
         (riff(FMT, b"LIST\xf0\xff\xff\xff", DATA), "'LIST' claims 4294967280 bytes"),
         (riff(chunk(b"fmt ", b"\x77\x77" + FORMAT[2:]), DATA), "export it as PCM"),
-        (bytes(44) + SAMPLES.tobytes(), "does not begin with RIFF .* repair its header"),
+        (bytes(44) + SAMPLES.tobytes(), "does not begin with RIFF .* import them as raw data"),
     ],
 )
 def test_what_is_wrong_with_a_wav_is_said(data: bytes, says: str, tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_what_is_wrong_with_a_wav_is_said(data: bytes, says: str, tmp_path: Path
 def test_other_kinds_keep_their_advice(tmp_path: Path) -> None:
     path = tmp_path / "a.mp3"
     path.write_bytes(bytes(44) + SAMPLES.tobytes())
-    with pytest.raises(AudioError, match="convert it to WAV"):
+    with pytest.raises(AudioError, match="fetch it again, or convert it to WAV"):
         load_audio(path)
 
 
