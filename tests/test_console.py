@@ -143,12 +143,12 @@ def test_an_answer_that_abstains_says_why() -> None:
         text="hum",
         confidence=0.9,
         abstained=True,
-        reason="nothing here is like it; what comes nearest is 'h\x1bum'",
+        reason="'h\x1bum' has no exemplar, and its name is not clearly heard",
         scores=(LabelScore(label="hum", score=0.9),),
         evidence=(),
         model="m",
     )
     assert console.describe_answer(answer).splitlines() == [
         "q.wav: not sure (best guess: hum  90%)",
-        r"  because nothing here is like it; what comes nearest is 'h\x1bum'",
+        r"  because 'h\x1bum' has no exemplar, and its name is not clearly heard",
     ]

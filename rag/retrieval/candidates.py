@@ -64,6 +64,8 @@ class Candidates:
         n_of_other_tasks: Exemplars that have an answer and the name of another task, counted
             by that name; empty for kinds with labels.
         contested: Rows of each recording that stands in several under labels that differ.
+        near_labels: For labels without an exemplar, the one that exemplars have and that is
+            spelt nearly alike, where there is one.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Candidates:
         durations: Sequence[float] | None = None,
         n_of_other_tasks: Mapping[str, int] = MappingProxyType({}),
         contested: Sequence[tuple[int, ...]] = (),
+        near_labels: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.labels = tuple(labels)
         self.n_of_other_tasks = n_of_other_tasks
@@ -90,6 +93,7 @@ class Candidates:
         self.stored_scores = stored_scores
         self.durations = (0.0,) * len(exemplars) if durations is None else durations
         self.contested = tuple(contested)
+        self.near_labels = near_labels
         self._path_codes, self._path_code = _codes(str(path) for path in paths)
         self._content_codes, self._content_code = _codes(content)
         self._group_codes, self._group_code = _codes(exemplar.group for exemplar in exemplars)

@@ -25,6 +25,8 @@ from earful.wording import counted
 _Found = tuple[str, VectorSet, int, tuple[int, ...]]
 
 _AT_ONCE = 16
+_MISSPELT = 0.8
+"""How alike the spelling of two labels is, of 1, where one is taken for the other."""
 
 
 def gather_candidates(
@@ -90,6 +92,7 @@ def gather_candidates(
         stored_scores=_stored_scores(parts, found),
         n_of_other_tasks=_n_of_other_tasks(task, parts),
         contested=contested,
+        near_labels=_near_labels(names, row_labels, parts) if task.has_labels else {},
     )
     if need_exemplars:
         require_exemplars(
@@ -130,7 +133,7 @@ def require_exemplars(
     """
     parts = [part for part in (examples, index) if part is not None]
     if task.has_labels and silent and (asked_for or not len(candidates)):
-        known = sorted({label for part in parts for e in part.exemplars for label in e.labels})
+        known = _known_labels(parts)
         shown = ", ".join(known[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "")
         near = difflib.get_close_matches(silent[0], known, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -166,6 +169,25 @@ def _n_of_other_tasks(task: Task, parts: Sequence[VectorSet]) -> dict[str, int]:
         return {}
     names = (e.task for part in parts for e in part.exemplars if e.answer)
     return dict(sorted(Counter(name for name in names if not task.is_named(name)).items()))
+
+
+def _near_labels(
+    names: Sequence[str], row_labels: Sequence[tuple[int, ...]], parts: Sequence[VectorSet]
+) -> dict[str, str]:
+    """Map labels without an exemplar to one of other exemplars that is spelt nearly alike."""
+    shown = {names[position] for positions in row_labels for position in positions}
+    if not (missing := [name for name in names if name not in shown]):
+        return {}
+    known = {label.lower(): label for label in _known_labels(parts) if label not in shown}
+    near = {}
+    for name in missing:
+        for found in difflib.get_close_matches(name.lower(), known, n=1, cutoff=_MISSPELT):
+            near[name] = known[found]
+    return near
+
+
+def _known_labels(parts: Sequence[VectorSet]) -> list[str]:
+    return sorted({label for part in parts for e in part.exemplars for label in e.labels})
 
 
 def _candidates(

@@ -163,7 +163,8 @@ def names_alone(prepared: PreparedTask, task: Task, query: Query) -> ShotSet:
     )
     note = "no exemplar was used: the names of the labels alone speak for them"
     found = ShotSet.empty(task, prepared.candidates.labels, note)
-    return replace(found, prepared=prepared, voters=none)
+    only = _only_label_note(found.labels, task)
+    return replace(found, prepared=prepared, voters=none, notes=(*found.notes, *only))
 
 
 def vector_of(query: Query) -> NDArray[np.float32]:
@@ -183,20 +184,29 @@ def products(candidates: Candidates, queries: Sequence[Query]) -> NDArray[np.flo
 
 
 def _notes(means: LabelMeans, task: Task, rows: Rows) -> tuple[str, ...]:
-    notes: list[str] = []
+    notes = list(_only_label_note(means.candidates.labels, task))
     if means.silent:
         notes.append(f"no exemplar has the label {', '.join(map(repr, means.silent))}")
     if named := ", ".join(map(repr, means.named_only)):
-        notes.append(
+        note = (
             f"no exemplar has the label {named}, so only its name speaks for it"
             if len(means.named_only) == 1
             else f"no exemplar has the labels {named}, so only their names speak for them"
         )
+        near = means.candidates.near_labels
+        meant = [f"{near[label]!r}" for label in means.named_only if label in near]
+        notes.append(f"{note}; did you mean {' and '.join(meant)}?" if meant else note)
     if means.candidates.contested:
         notes.append(_contested_note(means.candidates))
     if len(rows) < task.shots.k:
         notes.append(f"only {len(rows)} of {task.shots.k} shots could be found")
     return tuple(notes)
+
+
+def _only_label_note(labels: Sequence[str], task: Task) -> tuple[str, ...]:
+    if task.kind != "classify" or len(labels) != 1:
+        return ()
+    return (f"{labels[0]!r} is the only label, so that nothing else could be answered",)
 
 
 def _contested_note(candidates: Candidates) -> str:

@@ -162,7 +162,13 @@ class LabelVote:
         if self.evidence is None:
             return ""
         best, *others = np.argsort(-scores, kind="stable").tolist()
-        unlike = f"nothing here is like it; what comes nearest is {labels[best]!r}"
+        # Who has been compared with nothing cannot be told that nothing is like it.
+        if np.isfinite(self.evidence.similarities[best]):
+            unlike = "nothing here is like it"
+        elif np.isfinite(self.evidence.similarities).any():
+            unlike = f"{labels[best]!r} has no exemplar, and its name is not clearly heard"
+        else:
+            unlike = "none of these names is clearly heard in it"
         if self.evidence.likeness < self.calibration.unlike_below:
             return unlike
         if not others:

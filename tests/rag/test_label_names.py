@@ -66,6 +66,26 @@ def test_a_label_without_exemplars_is_answered_by_its_name(few: FewShot, query: 
     assert noted.scores[-1].label == "x18"
 
 
+def test_a_label_that_is_spelt_nearly_like_one_of_the_index_is_asked_about(
+    tmp_path: Path, query: Path
+) -> None:
+    for name in ("first", "Thirds"):
+        write_heard(tmp_path / f"spelt/{name}/1.wav", [0.6, 0.8])
+    build_index(tmp_path / "spelt", tmp_path / "spelt.index", embedder=NamedSamples())
+    few = FewShot.open(tmp_path / "spelt.index", embedder=NamedSamples())
+    note = "no exemplar has the label 'third', so only its name speaks for it"
+    assert few.classify(query, labels=["first", "third"]).notes[0] == (
+        f"{note}; did you mean 'Thirds'?"
+    )
+    # Who asks for both knows both.
+    assert few.classify(query, labels=["Thirds", "third"]).notes[0] == note
+
+
+def test_a_choice_of_one_label_is_told_to_be_none(few: FewShot, query: Path) -> None:
+    (note, *_) = few.classify(query, labels=["first"]).notes
+    assert note == "'first' is the only label, so that nothing else could be answered"
+
+
 def test_names_are_read_as_a_task_words_them(few: FewShot, query: Path) -> None:
     labels = {"first": Label(), "y2": Label(wording="third")}
     assert few.classify(query, task=Task(name="t", labels=labels)).text == "y2"
@@ -158,7 +178,7 @@ def test_a_query_unlike_everything_abstains_and_says_so(tmp_path: Path) -> None:
     answer = few.classify(strange)
     assert answer.abstained
     assert answer.text == "b2"
-    assert answer.reason == "nothing here is like it; what comes nearest is 'b2'"
+    assert answer.reason == "nothing here is like it"
     assert answer.to_dict()["reason"] == answer.reason
     insisted = few.classify(strange, always_answer=True)
     assert (insisted.text, insisted.abstained, insisted.reason) == ("b2", False, "")

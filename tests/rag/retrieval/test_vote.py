@@ -62,10 +62,20 @@ def test_thousands_of_labels_take_no_square_of_them() -> None:
     assert scores.sum() == pytest.approx(1.0)
 
 
-def doubt(scores: list[float], *, likeness: float = 1.0, speaks: list[float] | None = None) -> str:
+def doubt(
+    scores: list[float],
+    *,
+    likeness: float = 1.0,
+    speaks: list[float] | None = None,
+    shown: list[bool] | None = None,
+) -> str:
     spoken = np.array(scores if speaks is None else speaks)
     evidence = LabelEvidence(
-        scores=spoken, alike=spoken, heard=None, similarities=spoken, likeness=likeness
+        scores=spoken,
+        alike=spoken,
+        heard=None,
+        similarities=spoken if shown is None else np.where(shown, spoken, -np.inf),
+        likeness=likeness,
     )
     calibration = Calibration(temperature=0.1, background=0.0, unlike_below=0.3)
     voted = LabelVote(scores=np.array(scores), evidence=evidence, calibration=calibration)
@@ -84,19 +94,26 @@ def test_two_labels_cannot_be_told_apart_at_fifty_one_to_forty_nine() -> None:
 
 def test_labels_that_are_alike_for_being_unlike_the_query_are_told_so() -> None:
     # The made-up label, at 0, has e^5 times the weight of either: both get half of it.
-    assert doubt([0.5, 0.5], speaks=[-0.5, -0.5]) == (
-        "nothing here is like it; what comes nearest is 'bird'"
-    )
+    assert doubt([0.5, 0.5], speaks=[-0.5, -0.5]) == ("nothing here is like it")
     # Of three equal weights it has a third only.
     assert doubt([0.5, 0.5], speaks=[0.0, 0.0]).endswith("cannot be told apart")
 
 
 def test_a_query_that_nothing_is_like_is_doubted_whatever_the_scores() -> None:
-    assert doubt([0.9, 0.1], likeness=0.29) == (
-        "nothing here is like it; what comes nearest is 'bird'"
-    )
+    assert doubt([0.9, 0.1], likeness=0.29) == ("nothing here is like it")
     assert doubt([0.9, 0.1], likeness=0.3) == ""
-    assert doubt([1.0], likeness=-np.inf).startswith("nothing here is like it")
+    assert doubt([1.0], likeness=-np.inf) == "nothing here is like it"
+
+
+def test_where_nothing_was_compared_the_doubt_speaks_of_names() -> None:
+    names = "none of these names is clearly heard in it"
+    assert doubt([0.9, 0.1], likeness=0.29, shown=[False, False]) == names
+    assert doubt([0.5, 0.5], speaks=[-0.5, -0.5], shown=[False, False]) == names
+    # The other label has exemplars, and they may well be like the query.
+    assert doubt([0.9, 0.1], likeness=0.29, shown=[False, True]) == (
+        "'bird' has no exemplar, and its name is not clearly heard"
+    )
+    assert doubt([0.1, 0.9], likeness=0.29, shown=[False, True]) == "nothing here is like it"
 
 
 @given(
