@@ -29,6 +29,7 @@ _MOST_REMEMBERED: Final = 200_000
 _LEAST_SHARED: Final = 0.5
 # Less than this share of the recordings with a site, and it is no corpus of field recordings.
 _WORTH_A_NOTE: Final = 0.5
+_MOST_NAMED: Final = 5
 
 
 class Grouping:
@@ -86,6 +87,8 @@ class Grouping:
             found = self._pattern.search(str(row.exemplar.audio))
             group = "" if found is None else found[1 if self._pattern.groups else 0] or ""
             self.n_without += not group
+            if group:
+                self._pass.sites[group] = self._pass.sites.get(group, 0) + 1
             return _with_group(row, group)
         site = self._site(row, root)
         self._pass.add(row, site)
@@ -99,16 +102,15 @@ class Grouping:
         return _with_group(row, site)
 
     def notes(self) -> list[str]:
-        """Return what was made of the sites of the recordings, in a sentence."""
-        if self._pattern is not None or self._by == "none":
-            return []
+        """Return what was made of the pattern, or of the recordings' sites, in a sentence."""
         seen = self._pass
+        if self._pattern is not None:
+            return self._pattern_notes(seen)
+        if self._by == "none":
+            return []
         if not seen.sites:
             return ["no recording carries a site, so none is a group"] if self._by == "site" else []
-        n_sites = counted(len(seen.sites), "site")
-        named = (
-            f"{n_sites} ({listed(sorted(seen.sites)[:5])}{', …' if len(seen.sites) > 5 else ''})"
-        )
+        named = seen.named("site")
         reason = "" if self._by == "site" or self._found is None else self._found.reason()
         if not reason:
             option = (
@@ -121,6 +123,15 @@ class Grouping:
             return []
         option = "; to do so: --group-by site" if self._advise_options else ""
         return [f"recordings carry {named}, which are not made groups, as {reason}{option}"]
+
+    def _pattern_notes(self, seen: _Sites) -> list[str]:
+        if not seen.sites:
+            return []
+        what = "--group-pattern" if self._advise_options else "group_pattern"
+        note = f"group is what {what} finds in the path: {seen.named('group')}"
+        if len(seen.sites) > 1 or self.n_without:
+            return [note]
+        return [f"{note}; with one group alone no recording is left to answer another"]
 
     def _site(self, row: CorpusRow, root: Path) -> str:
         """Return the site of a row's recording; ``""`` for one that is not to be read."""
@@ -152,7 +163,7 @@ class Grouping:
 class _Sites:
     """Sites of recordings, and the labels that occur there."""
 
-    sites: dict[str, int] = field(default_factory=dict)  # recordings of each
+    sites: dict[str, int] = field(default_factory=dict)  # recordings of each, or rows
     n_recordings: int = 0
     n_sited: int = 0
     _sites_of: dict[str, set[str]] = field(default_factory=dict)  # of each label
@@ -169,6 +180,13 @@ class _Sites:
         if site:
             for label in row.exemplar.labels or ("",):
                 self._sites_of.setdefault(label, set()).add(site)
+
+    def named(self, what: str) -> str:
+        """Return how many there are, and the first names."""
+        more = ", …" if len(self.sites) > _MOST_NAMED else ""
+        return (
+            f"{counted(len(self.sites), what)} ({listed(sorted(self.sites)[:_MOST_NAMED])}{more})"
+        )
 
     def reason(self) -> str:
         """Say why sites are better no groups; ``""`` where they help."""

@@ -131,7 +131,9 @@ class CorpusOptions:
     group_pattern: Annotated[
         str,
         typer.Option(
-            metavar="REGEX", help="Finds a recording's group in its path, if no column gives one."
+            metavar="REGEX",
+            help="Finds a recording's group in its path, such as 'press[0-9]+', if no column "
+            "gives one.",
         ),
     ] = ""
     group_by: Annotated[

@@ -134,12 +134,29 @@ def test_it_can_be_said(tmp_path: Path) -> None:
 def test_a_pattern_and_a_column_go_first(tmp_path: Path) -> None:
     opened = corpus(tmp_path, FIELD, group_pattern=r"_(\d{8})_")
     assert set(groups(opened).values()) == {"20260501", "20260502"}
+    assert opened.reading_notes() == [
+        "group is what --group-pattern finds in the path: 2 groups (20260501, 20260502)"
+    ]
     table = tmp_path / "t.csv"
     rows = [f"c/{name},{name.split('/')[0]},{'night' if 'SITE1' in name else ''}" for name in FIELD]
     table.write_text("\n".join(["file_name,label,group", *rows]))
     found = groups(open_corpus(table))
     # SITE7 alone is left, and one site is none.
     assert all(group == ("night" if "SITE1" in name else "") for name, group in found.items())
+
+
+def test_a_pattern_that_makes_one_group_of_all_is_told(tmp_path: Path) -> None:
+    # A wildcard of the shell, taken for a regular expression.
+    opened = corpus(tmp_path, FIELD, group_pattern="SITE*")
+    assert set(groups(opened).values()) == {"SITE"}
+    (note,) = opened.reading_notes()
+    assert note.endswith(
+        "1 group (SITE); with one group alone no recording is left to answer another"
+    )
+    # Nothing found is told by the number of rows that do not match.
+    opened = corpus(tmp_path / "none", FIELD, group_pattern="plot[0-9]")
+    assert set(groups(opened).values()) == {""}
+    assert opened.reading_notes() == []
 
 
 def test_stretches_of_a_recording_share_its_site_and_it_is_opened_once(
