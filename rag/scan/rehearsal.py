@@ -30,6 +30,7 @@ class ScanPlan:
         total_s: Seconds of those that can be read.
         n_kept: Recordings whose steps are kept already.
         n_missing: Recordings that would be decoded, with those that hold examples.
+        n_missing_examples: Those of them that were not asked for, and only hold examples.
         missing_s: Seconds of them.
         missing_bytes: Bytes that would be kept of them.
         examples: Each label, with its positive and its negative examples.
@@ -42,6 +43,7 @@ class ScanPlan:
     total_s: float
     n_kept: int
     n_missing: int
+    n_missing_examples: int
     missing_s: float
     missing_bytes: int
     examples: tuple[tuple[str, int, int], ...]
@@ -86,6 +88,7 @@ def rehearse_scan(
     failed: list[tuple[str, str]] = []
     asked = {one.path for one in planned if not one.skipped}
     missing: dict[str, float] = {}
+    n_missing_examples = 0
     total_s, n_kept = 0.0, 0
     for path in dict.fromkeys([*asked, *(one.path for one in gathered.marked)]):
         try:
@@ -95,6 +98,7 @@ def rehearse_scan(
                 duration_s = store.about(key).duration_s or 0.0
             else:
                 duration_s = probe_isolated(path, limits=ANY_LENGTH).duration_s
+                n_missing_examples += key not in missing and path not in asked
                 missing[key] = duration_s
         except (AudioError, MissingExtraError) as error:
             failed.append((path, str(error).removeprefix(f"{path}: ")))
@@ -114,6 +118,7 @@ def rehearse_scan(
         total_s=round(total_s, 3),
         n_kept=n_kept,
         n_missing=len(missing),
+        n_missing_examples=n_missing_examples,
         missing_s=round(sum(missing.values()), 3),
         missing_bytes=sum(store.bytes_missing(one) for one in missing.values()),
         examples=tuple((label, positives[label], negatives[label]) for label in gathered.labels),

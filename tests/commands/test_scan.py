@@ -32,7 +32,12 @@ def night(run: Run) -> Path:
 def test_a_night_is_scanned_asked_again_and_looked_after(run: Run, night: Path) -> None:
     code, out, _ = run(*SCAN, "--dry-run")
     assert code == 0
-    assert "would decode 1 recording" in out
+    assert "would decode 1 recording, 26.0 s, and keep" in out
+    record(Path("elsewhere/b.wav"), 20, WRENS[:3])
+    write_track(Path("elsewhere/b.txt"), WRENS[:3])
+    code, out, _ = run("scan", "night", "--examples", "elsewhere", "--out", "b.scan", "--dry-run")
+    assert code == 0
+    assert "would decode 2 recordings, 1 of which holds examples alone, 46.0 s, and keep" in out
     assert not Path("night.scan").exists()
     code, out, _ = run(*SCAN)
     assert code == 0, out

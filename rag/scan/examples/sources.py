@@ -169,6 +169,8 @@ class _Gathering:
     def __init__(self, sources: ExampleSources, names: RecordingNames) -> None:
         self._sources, self._names = sources, names
         self._marked: dict[str, MarkedRecording] = {}
+        # Labels of an index, also of exemplars that are not wanted.
+        self._offered: dict[str, None] = {}
         # Places that name a recording which is not here: the first of each label, and of each name.
         self._lost: dict[str, str] = {}
         self._nameless: dict[str, list[Annotation]] = {}
@@ -285,6 +287,7 @@ class _Gathering:
                 continue
             labels = _in_words_of_task(exemplar.labels, meant)
             denied = _in_words_of_task(exemplar.not_labels, meant)
+            self._offered |= dict.fromkeys(labels)
             wanted = set(self._sources.labels)
             if (labels or denied) and (not wanted or wanted.intersection((*labels, *denied))):
                 own = exemplar.relabelled(labels)
@@ -320,7 +323,7 @@ class _Gathering:
         wanted = given or of_task or tuple(sorted(there))
         for label in wanted:
             if label not in there:
-                raise self._no_example(label, list(there))
+                raise self._no_example(label, sorted({*there, *self._offered}))
         if not wanted:
             if self._lost:
                 raise self._no_recording(next(iter(self._lost.values())))

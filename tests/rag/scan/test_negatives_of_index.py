@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import earful
+from earful.errors import CorpusError
 from earful.index import Exemplar, Index, Row
 from earful.rag.scan.examples import ExampleSources, gather_examples
 from tests.support.tone_recordings import ToneSteps, every, record
@@ -91,3 +92,5 @@ def test_only_what_is_looked_for_is_taken(sounds: Index) -> None:
         ("wren", "negative", "fox4"),
     }
     assert "fox5" not in {stem for _, _, stem in marks}
+    with pytest.raises(CorpusError, match=r"did you mean 'wren'\? known: fox, wren"):
+        gather_examples(ExampleSources(index=sounds, labels=("wrens",)), ["night.wav"])
