@@ -24,6 +24,7 @@ from .registry import (
     load_embedder,
     load_language_model,
     load_step_embedder,
+    naming_extra,
 )
 from .scripted import ScriptedLanguageModel
 from .steps import StepEmbedder, WindowSteps, step_embedder
@@ -67,5 +68,6 @@ __all__ = [
     "load_embedder",
     "load_language_model",
     "load_step_embedder",
+    "naming_extra",
     "step_embedder",
 ]

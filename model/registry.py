@@ -231,7 +231,7 @@ def _load_embedder(
         raise UnknownNameError(_unknown("embedder", name, list(entries)))
     target = _OF_STEPS.get(entry.target, entry.target) if of_steps else entry.target
     start = time.monotonic()
-    with _naming_extra("embedder", entry.name, entry.extra):
+    with naming_extra(f"embedder {entry.name!r}", entry.extra):
         factory = cast(EmbedderFactory, _resolve("embedder", entry.name, target, entry.extra))
         embedder = factory(name, revision=revision, device=device, dtype=dtype)
     _log_loaded("embedder", name, start)
@@ -293,13 +293,34 @@ def load_language_model(
     else:
         entry = _found(name, entries)
     start = time.monotonic()
-    with _naming_extra("language model", entry.name, entry.extra):
+    with naming_extra(f"language model {entry.name!r}", entry.extra):
         factory = cast(
             LanguageModelFactory, _resolve("language model", entry.name, entry.target, entry.extra)
         )
         model = factory(name, device=device, dtype=dtype, decoding=decoding, slots=slots)
     _log_loaded("language model", name, start)
     return model
+
+
+@contextmanager
+def naming_extra(what: str, extra: str) -> Iterator[None]:
+    """Name the extra that brings a package which a block lacks.
+
+    Args:
+        what: Who needs it, as the subject of a sentence.
+        extra: The extra; ``""`` for none.
+
+    Raises:
+        MissingExtraError: A package is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if not extra or str(error.name).partition(".")[0] == "earful":
+            raise
+        raise MissingExtraError(
+            f"{what} needs {error.name!r}: pip install 'earful[{extra}]'"
+        ) from error
 
 
 def _found(name: str, entries: dict[str, LanguageModelEntry]) -> LanguageModelEntry:
@@ -320,7 +341,7 @@ def _found(name: str, entries: dict[str, LanguageModelEntry]) -> LanguageModelEn
 def _load_endpoint(name: str, settings: EndpointSettings) -> LanguageModel:
     """Return a language model behind an endpoint; nothing is sent yet."""
     extra = _ENDPOINT_MODEL.extra
-    with _naming_extra("language model", name, extra):
+    with naming_extra(f"language model {name!r}", extra):
         factory = _resolve("language model", name, _ENDPOINT_MODEL.target, extra)
         return cast(Callable[..., LanguageModel], factory)(name, settings)
 
@@ -378,19 +399,6 @@ def _is_checkpoint(name: str) -> bool:
     return path.is_dir() or (path.suffix == ".pt" and path.is_file())
 
 
-@contextmanager
-def _naming_extra(what: str, name: str, extra: str) -> Iterator[None]:
-    """Name the extra that brings a package which a block lacks."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if not extra or str(error.name).partition(".")[0] == "earful":
-            raise
-        raise MissingExtraError(
-            f"{what} {name!r} needs {error.name!r}: pip install 'earful[{extra}]'"
-        ) from error
-
-
 def _resolve(what: str, name: str, target: str, extra: str = "") -> object:
     module, _, attribute = target.partition(":")
     try:
@@ -407,12 +415,20 @@ def _resolve(what: str, name: str, target: str, extra: str = "") -> object:
 
 
 def _unknown(what: str, name: str, known: list[str]) -> str:
+    from earful.model.hub_models import is_hub_id
+
     near = _near(name, known)
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
     looks_local = "/" in name or name.endswith(".pt")
     local = "there is no such folder or file either; " if looks_local else ""
-    if what == "language model" and name.strip("/").count("/") == 1:
-        local += f"if it is on the hub, fetch it with `earful models pull {name}`; "
+    if what == "language model":
+        if name in _entries(name):
+            return (
+                f"{name} is an embedder, expected a language model; give it to `earful index "
+                f"build` as --embedder {name}, and leave --model out"
+            )
+        if is_hub_id(name):
+            local += f"if it is on the hub, fetch it with `earful models pull {name}`; "
     more = f" and {len(known) - _MOST_NAMED} more (`earful models list`)"
     named = ", ".join(known[:_MOST_NAMED]) + (more if len(known) > _MOST_NAMED else "")
     return f"no {what} named {name!r}; {local}{hint}known: {named}"

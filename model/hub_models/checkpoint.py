@@ -20,6 +20,7 @@ from earful.model.hub_models.families import Family, family_of
 from earful.model.runtime import (
     RemoteFile,
     download_file,
+    first_line,
     hub_cache_folder,
     hub_trouble,
     models_home,
@@ -297,19 +298,18 @@ def _list_files(hub_id: str, revision: str) -> tuple[str, list[RemoteFile]]:
     """Return a model's commit, and the files of it that are needed."""
     from huggingface_hub import HfApi
 
+    what = f"{hub_id}{f' at {revision}' if revision else ''}"
     try:
         info = HfApi().model_info(hub_id, revision=revision or None, files_metadata=True)
     except Exception as error:  # also the HTTP library's own, and which library that is changes
-        name = f"{hub_id}{f' at {revision}' if revision else ''}"
         if trouble := hub_trouble(error):
             raise ModelError(
-                f"{name}: cannot be looked up on the hub: {trouble}, or give a folder in the hub's "
+                f"{what}: cannot be looked up on the hub: {trouble}, or give a folder in the hub's "
                 "layout, which was fetched elsewhere"
             ) from error
-        reason = str(error).strip().split("\n")[0]
         raise ModelError(
-            f"{name}: cannot be found on the hub: {reason}. Look up its id, or give a folder in "
-            "the hub's layout"
+            f"{what}: cannot be found on the hub: {first_line(error)}. Look up its id, or give a "
+            "folder in the hub's layout"
         ) from error
     commit = str(info.sha)
     files = [

@@ -12,6 +12,7 @@ from .download import (
     RemoteFile,
     describe_remote_file,
     download_file,
+    first_line,
     hub_cache_folder,
     require_disk_space,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "fill",
     "find_changed_files",
     "find_tensor_faults",
+    "first_line",
     "has_bfloat16",
     "hub_cache_folder",
     "hub_trouble",

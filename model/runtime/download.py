@@ -189,6 +189,15 @@ def _resume(remote: RemoteFile) -> None:
         replace_file(remote.partial, remote.blob)
 
 
+def first_line(error: Exception) -> str:
+    """Return what an error of the hub's client says first, without a full stop.
+
+    >>> first_line(OSError("There is none.\\nRead the manual."))
+    'There is none'
+    """
+    return str(error).strip().split("\n")[0].rstrip(".")
+
+
 def _folder_name(repository: str) -> str:
     from huggingface_hub.file_download import repo_folder_name
 
@@ -205,8 +214,8 @@ def _unreachable(what: str, error: Exception) -> ModelError:
             f"{what}: there is no room for it in {hub_cache_folder()} ({error.strerror}); make "
             "room, or set HF_HOME to another disk, and run the command again: it resumes from here"
         )
-    reason = hub_trouble(error) or str(error).strip().split("\n")[0]
     return ModelError(
-        f"{what}: cannot be fetched from the hub: {reason}. Run the command again to resume, or "
+        f"{what}: cannot be fetched from the hub: {hub_trouble(error) or first_line(error)}. Run the "
+        "command again to resume, or "
         "fetch the files elsewhere and use `earful models convert`"
     )

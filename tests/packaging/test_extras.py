@@ -38,6 +38,13 @@ COMMANDS = {
     "ray": "index build sounds --index ray.index --embedder logmel --engine ray",
     "serve": "serve --index tones.index --port 0 --no-open",
 }
+# Further ones that only manage models: they need a package, not a machine that could run it.
+MODEL_COMMANDS = {
+    "models pull audio-flamingo-foundation": "flamingo",
+    "models convert --checkpoint foundation.pt --msclap a.pth --tokenizer b --out c": "flamingo",
+    "models verify audio-flamingo-foundation": "flamingo",
+    "models convert-clap clap.pt --out clap": "clap",
+}
 # Nothing of theirs is a command.
 WITHOUT_COMMAND = {"all", "faiss-gpu", "notebook", "train"}
 Folder = Callable[[Installed], Path]
@@ -59,6 +66,7 @@ def folder(tmp_path: Path) -> Folder:
         task = 'name = "captions"\nkind = "caption"\nquestion = "Describe it."\n'
         (tmp_path / "captions.toml").write_text(task)
         (tmp_path / "yamnet.h5").touch()
+        (tmp_path / "clap.pt").touch()
         (tmp_path / "phone.m4a").write_bytes(b"\0\0\0\x20ftypM4A \0\0\0\0M4A mp42isom\0\0\0\0")
         (tmp_path / "qwen").mkdir()
         names = {
@@ -91,7 +99,8 @@ def test_every_extra_has_a_command_here() -> None:
 @pytest.mark.timeout(900)
 def test_without_an_extra_its_command_says_what_to_install(bare: Installed, folder: Folder) -> None:
     cwd = folder(bare)
-    for extra, command in COMMANDS.items():
+    commands = [(command, extra) for extra, command in COMMANDS.items()]
+    for command, extra in [*commands, *MODEL_COMMANDS.items()]:
         done = bare.run(*command.split(), cwd=cwd)
         assert done.returncode == 1, (extra, done.stdout, done.stderr)
         (line,) = [one for one in done.stderr.splitlines() if one.startswith("error: ")]

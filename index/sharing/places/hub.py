@@ -193,9 +193,14 @@ class HubPlace:
         except SharingError:
             raise
         except Exception as error:  # also the HTTP library's own, and which library that is changes
-            resumes = "; run the same command again, it goes on from here" if again else ""
+            next_step = "; run the same command again, it goes on from here" if again else ""
+            if not (again or _status(error)):
+                next_step = (
+                    "; run the command where the hub can be reached, or give a folder, which "
+                    "begins with ./ or /"
+                )
             raise SharingError(
-                f"{self.address}: cannot be {done}: {_reason(error, self.endpoint)}{resumes}"
+                f"{self.address}: cannot be {done}: {_reason(error, self.endpoint)}{next_step}"
             ) from error
         finally:
             if not was_quiet:

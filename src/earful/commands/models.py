@@ -145,10 +145,10 @@ def models_pull(
     as_json: JsonOption = False,
 ) -> None:
     """Show a model's licence, download and check it; offline from then on."""
-    from earful.model.flamingo.checkpoint import DTYPE_NAMES, LICENCE_NOTICE, pull_flamingo
+    from earful.model import naming_extra
     from earful.model.hub_models import is_hub_id, pull_hub_model
 
-    _reject_unpulled(name)
+    _require_fetchable(name)
     if is_hub_id(name):
         reject_unused({"--out": out is not None}, "is for Audio Flamingo v1; leave it out")
         pulled = pull_hub_model(
@@ -162,6 +162,8 @@ def models_pull(
         )
         print_result(pulled.to_dict(), console.printable(told), as_json=as_json)
         return
+    with naming_extra("fetching Audio Flamingo", "flamingo"):
+        from earful.model.flamingo.checkpoint import DTYPE_NAMES, LICENCE_NOTICE, pull_flamingo
     console.warn_lines(LICENCE_NOTICE)
     report = pull_flamingo(
         name,
@@ -171,34 +173,6 @@ def models_pull(
         progress=console.warn,
     )
     _print_report(report, as_json=as_json)
-
-
-def _reject_unpulled(name: str) -> None:
-    """Raise ``typer.BadParameter`` for what ``models pull`` does not fetch, before any notice."""
-    from earful.model import list_embedders, list_language_models
-    from earful.model.flamingo.checkpoint import MODEL_NAMES
-    from earful.model.hub_models import is_hub_id
-
-    embedders, models = list_embedders(), list_language_models()
-    known = {one.name: one.kind for one in embedders} | {one.name: one.kind for one in models}
-    why = ""
-    if is_endpoint(name):
-        why = (
-            "is behind an endpoint, and nothing of it is fetched; look whether it hears: `earful "
-            f"models check {name} --base-url URL`"
-        )
-    elif known.get(name) in ("shipped", "baseline"):
-        why = "comes with earful, so there is nothing to fetch"
-    elif name in {entry.name for entry in embedders}:
-        why = (
-            "is an embedder, which is fetched as it is first used: `earful index build CORPUS "
-            f"--index NEW.index --embedder {name}`"
-        )
-    elif not is_hub_id(name) and name not in MODEL_NAMES:
-        hub = sorted(entry.name for entry in models if entry.kind == "hub")
-        why = f"is neither a hub id, owner/name, nor a known model; {known_names(name, hub)}"
-    if why:
-        raise typer.BadParameter(f"{printable(name)} {why}", param_hint="NAME")
 
 
 @models_app.command("convert")
@@ -227,8 +201,11 @@ def models_convert(
     as_json: JsonOption = False,
 ) -> None:
     """Merge the downloaded files of a release into one folder."""
-    from earful.model.flamingo import VARIANTS
-    from earful.model.flamingo.checkpoint import DTYPE_NAMES, Heads, convert_flamingo
+    from earful.model import naming_extra
+
+    with naming_extra("converting Audio Flamingo", "flamingo"):
+        from earful.model.flamingo import VARIANTS
+        from earful.model.flamingo.checkpoint import DTYPE_NAMES, Heads, convert_flamingo
 
     report = convert_flamingo(
         checkpoint,
@@ -256,8 +233,10 @@ def models_convert_clap(
     as_json: JsonOption = False,
 ) -> None:
     """Convert LAION-CLAP's pickled weights into safetensors with digests, once."""
-    from earful.model.clap import convert_clap
+    from earful.model import naming_extra
 
+    with naming_extra("converting LAION-CLAP", "clap"):
+        from earful.model.clap import convert_clap
     if not os.path.exists(source) and _is_path(source):
         raise ModelError(
             f"{source}: no such file or folder; expected a LAION-CLAP .pt file, a folder in the "
@@ -306,8 +285,10 @@ def models_verify(
     as_json: JsonOption = False,
 ) -> None:
     """Compare every file of a converted model with its digest."""
-    from earful.model.flamingo.checkpoint import find_flamingo, verify_flamingo_folder
+    from earful.model import naming_extra
 
+    with naming_extra("verifying Audio Flamingo", "flamingo"):
+        from earful.model.flamingo.checkpoint import find_flamingo, verify_flamingo_folder
     folder = find_flamingo(model)
     problems = verify_flamingo_folder(folder)
     lines = [*problems, f"{folder}: {counted(len(problems), 'problem')}"]
@@ -355,6 +336,50 @@ def models_check(
     print_result({**found.to_dict(), "requests": total.to_dict()}, text, as_json=as_json)
     if found.hears == "no" and found.scoring != "decisions":
         raise typer.Exit(1)
+
+
+def _require_fetchable(name: str) -> None:
+    """Refuse what is no model to fetch, and say what it is.
+
+    Raises:
+        UnknownNameError: It ships, is an endpoint, an embedder or a path, or has no form of a model's name.
+    """
+    from earful.model import list_embedders, list_language_models
+    from earful.model.hub_models import is_hub_id
+
+    models = {entry.name: entry.kind for entry in list_language_models()}
+    embedders = {entry.name: entry.kind for entry in list_embedders()}
+    hub_id = name.partition("@")[0]
+    kind = models.get(hub_id) or embedders.get(hub_id)
+    if is_endpoint(name):
+        raise UnknownNameError(
+            f"{name} is behind an endpoint, and nothing of it is fetched; look whether it hears: "
+            f"`earful models check {name} --base-url URL`"
+        )
+    if kind == "hub" and hub_id in models:
+        return
+    if kind == "hub":
+        raise UnknownNameError(
+            f"{name} is an embedder, expected a language model; embedders are fetched when they "
+            f"are first used: `earful index build CORPUS --index INDEX --embedder {name}`"
+        )
+    if kind is not None:
+        raise UnknownNameError(
+            f"{name} comes with earful or a package of yours, expected a model of the hub; there "
+            "is nothing to fetch"
+        )
+    if os.path.exists(name):
+        raise UnknownNameError(
+            f"{name}: is a path on this machine, expected the name of a model to fetch; ask a "
+            f"folder in the hub's layout as it is, with --model {name}"
+        )
+    if not is_hub_id(name):
+        fetched = [known for known in models if models[known] == "hub"]
+        raise UnknownNameError(
+            f"no model named {name!r} to fetch, expected owner/name of the hub, such as "
+            "Qwen/Qwen2-Audio-7B-Instruct, audio-flamingo-foundation or audio-flamingo-chat; "
+            f"{known_names(name, fetched)}"
+        )
 
 
 def _heard(found: CheckReport, modes: str) -> list[list[str]]:
