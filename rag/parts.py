@@ -12,6 +12,7 @@ from earful.errors import ModelError, TaskError
 from earful.index import Index
 from earful.model import (
     DEFAULT_EMBEDDER,
+    DEFAULT_MODEL,
     Embedder,
     LabelNamer,
     LanguageModel,
@@ -156,8 +157,8 @@ class Parts:
     def _require_model(self, what: str) -> LanguageModel:
         if self.model is None:
             raise ModelError(
-                f"{what} takes a language model, and there is none; open it with one: model=, such "
-                "as 'earful-small', which ships, or a folder made by `earful models pull`"
+                f"{what} takes a language model, and there is none; give one with model=, such as "
+                f"model={DEFAULT_MODEL!r}, which ships, or one that `earful models pull` fetched"
             )
         return self.model
 

@@ -35,6 +35,7 @@ from earful.index.corpus.folders import (
     audio_files,
     metadata_tables,
     real_path,
+    require_audio,
     require_inside,
     tables_near,
 )
@@ -298,8 +299,7 @@ class Corpus:
                 where=shown_path(path),
                 fault=fault,
             )
-        if not found:
-            raise CorpusError(f"{self.root}: holds no audio files; expected a folder per label")
+        require_audio(found, self.root)
 
     def _without_label_folder(self, path: Path) -> str:
         """Explain why a recording at the top of a folder has no label, and what gives it one."""

@@ -218,6 +218,27 @@ class FirstFiles:
         return "FOLDER"
 
 
+def require_audio(is_there: object, folder: Path) -> None:
+    """Refuse a folder per label in which no recording was found, and say what it is instead.
+
+    Args:
+        is_there: Whether one was found.
+        folder: The folder.
+
+    Raises:
+        CorpusError: None was.
+    """
+    if is_there:
+        return
+    for name, kind in (("index.json", "an index"), ("scan.json", "a scan")):
+        if (folder / name).is_file():
+            raise CorpusError(
+                f"{folder}: is {kind}, expected a corpus; give the folder or table of its "
+                "recordings"
+            )
+    raise CorpusError(f"{folder}: holds no audio files; expected a folder per label")
+
+
 def tables_near(folder: Path, recordings: Iterable[str]) -> list[Path]:
     """Return the tables that name recordings, in a folder and its folders, in order.
 

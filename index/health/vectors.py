@@ -185,7 +185,8 @@ def check_labels(
                     ids=(exemplar.id,),
                     what=f"labelled {_named(exemplar.labels)}, and {share:.1%} of its neighbours' "
                     f"weight says {best!r} ({mine:.1%} its own)",
-                    next="listen; mend the label in the corpus and build again, or remove the row",
+                    next="listen; mend the label in the corpus and build again, or remove the row; "
+                    "do both if the label is that of its folder",
                     severity=0.5 + 0.4 * (share - mine),
                     neighbours=tuple(rows.exemplars[other].id for other in voters),
                 )

@@ -190,9 +190,9 @@ def _resume(remote: RemoteFile) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """Return what an error of the hub's client says first, without a full stop.
+    r"""Return what an error of the hub's client says first, without a full stop.
 
-    >>> first_line(OSError("There is none.\\nRead the manual."))
+    >>> first_line(OSError("There is none.\nRead the manual."))
     'There is none'
     """
     return str(error).strip().split("\n")[0].rstrip(".")
@@ -216,6 +216,5 @@ def _unreachable(what: str, error: Exception) -> ModelError:
         )
     return ModelError(
         f"{what}: cannot be fetched from the hub: {hub_trouble(error) or first_line(error)}. Run the "
-        "command again to resume, or "
-        "fetch the files elsewhere and use `earful models convert`"
+        "command again to resume, or fetch the files elsewhere and use `earful models convert`"
     )

@@ -19,7 +19,7 @@ from earful.model.audio import Clip, load_isolated
 from earful.rag.arrays import Rows
 from earful.rag.retrieval.candidates import Candidates
 from earful.rag.task import Example, Task
-from earful.wording import counted
+from earful.wording import counted, nearest_name
 
 # An exemplar's id, the set it is of, its row there, and the positions of its labels.
 _Found = tuple[str, VectorSet, int, tuple[int, ...]]
@@ -181,7 +181,8 @@ def _near_labels(
     known = {label.lower(): label for label in _known_labels(parts) if label not in shown}
     near = {}
     for name in missing:
-        for found in difflib.get_close_matches(name.lower(), known, n=1, cutoff=_MISSPELT):
+        found = nearest_name(name.lower(), list(known))
+        if difflib.SequenceMatcher(None, name.lower(), found).ratio() >= _MISSPELT:
             near[name] = known[found]
     return near
 

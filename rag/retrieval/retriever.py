@@ -309,7 +309,7 @@ class Retriever:
         if names_speak and (alone or not (len(prepared.candidates) or shots)):
             names = prepared.means.names if task.kind == "classify" else None
             if names is not None and names.known.all() and query.class_scores is not None:
-                return names_alone(prepared, task, query)
+                return names_alone(prepared, task, query, self.embedder)
         if alone:
             # Whoever asks for 0 shots knows it.
             unasked = shots is None and task.has_labels
@@ -321,7 +321,7 @@ class Retriever:
                     raise TaskError(
                         f"{shots} shots are asked for, but there is no exemplar to show"
                     )
-                return names_alone(prepared, task, query)
+                return names_alone(prepared, task, query, self.embedder)
             others = prepared.candidates.n_of_other_tasks
             why = self.index.why_empty() if self.index is not None else ""
             note = why or "no exemplar has an answer to this, so none is shown"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from earful.errors import PromptError
 from earful.index.search import Hit
+from earful.model import ExplainsTexts
 from earful.rag.arrays import Rows, Similarities
 from earful.rag.retrieval.candidates import Candidates
 from earful.rag.retrieval.label_means import LabelEvidence, LabelMeans
@@ -147,13 +148,16 @@ def find_shots(
     )
 
 
-def names_alone(prepared: PreparedTask, task: Task, query: Query) -> ShotSet:
+def names_alone(
+    prepared: PreparedTask, task: Task, query: Query, embedder: object = None
+) -> ShotSet:
     """Score labels by their names alone, where there is no exemplar or none is wanted.
 
     Args:
         prepared: The task; the embedder knows what its labels' names mean.
         task: The same.
         query: The recording.
+        embedder: The embedder, which may tell names that it knows no sound of.
     """
     n = len(prepared.candidates)
     none = Voters(
@@ -163,8 +167,12 @@ def names_alone(prepared: PreparedTask, task: Task, query: Query) -> ShotSet:
     )
     note = "no exemplar was used: the names of the labels alone speak for them"
     found = ShotSet.empty(task, prepared.candidates.labels, note)
-    only = _only_label_note(found.labels, task)
-    return replace(found, prepared=prepared, voters=none, notes=(*found.notes, *only))
+    notes = (
+        *found.notes,
+        *_only_label_note(found.labels, task),
+        *_unknown_names_note(found.labels, task, embedder),
+    )
+    return replace(found, prepared=prepared, voters=none, notes=notes)
 
 
 def vector_of(query: Query) -> NDArray[np.float32]:
@@ -201,6 +209,23 @@ def _notes(means: LabelMeans, task: Task, rows: Rows) -> tuple[str, ...]:
     if len(rows) < task.shots.k:
         notes.append(f"only {len(rows)} of {task.shots.k} shots could be found")
     return tuple(notes)
+
+
+def _unknown_names_note(labels: Sequence[str], task: Task, embedder: object) -> tuple[str, ...]:
+    """Explain the first name that says nothing of a sound, and name the others."""
+    if not isinstance(embedder, ExplainsTexts):
+        return ()
+    first, others = "", []
+    for label in labels:
+        if why := embedder.explain_text(task.wording(label)):
+            first = first or why
+            others.append(repr(label))
+    if not first:
+        return ()
+    others = others[1:]
+    more = f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
+    also = f"; so it is with {', '.join(others[:_MOST_NAMED])}{more}" if others else ""
+    return (f"{first}{also}",)
 
 
 def _only_label_note(labels: Sequence[str], task: Task) -> tuple[str, ...]:

@@ -185,7 +185,8 @@ def describe_build(report: BuildReport) -> str:
     lines += [printable(f"note: {note}") for note in report.notes]
     if report.stale:
         lines.append(
-            "kept, though no longer in the corpus; `earful index remove` drops what it is given:"
+            "kept, though no longer in the corpus, with their labels; to drop them: "
+            "`earful index remove INDEX ID...`:"
         )
         lines += _first([printable(f"  {id_}") for id_ in report.stale])
     lines += rejection_lines(report.rejected, "  rejected ")

@@ -1,4 +1,4 @@
-"""``earful models pull`` and its neighbours: what is no model to fetch, and what is not installed."""
+"""``earful models pull`` and its neighbours: what is no model to fetch, or not installed."""
 
 import re
 import subprocess

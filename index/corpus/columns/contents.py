@@ -57,7 +57,8 @@ class ColumnContents:
         if columns.keys() & {"labels", "answer", "not_labels"}:
             return ""
         fault = (
-            f"no column gives labels or answers; found {listed([*columns.values(), *others])}, "
+            "no column gives labels or answers; found "
+            f"{listed(list(dict.fromkeys([*columns.values(), *others])))}, "
             f"expected one of {', '.join(ALIASES['labels'])}"
         )
         flags = [column for column in self._texts if self._is_flag(column)]

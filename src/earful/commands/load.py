@@ -193,7 +193,7 @@ def load_names_alone(
     Raises:
         typer.BadParameter: Something is given that would have no effect.
     """
-    from earful.model import DEFAULT_EMBEDDER, LabelNamer, load_embedder
+    from earful.model import DEFAULT_EMBEDDER, ExplainsTexts, LabelNamer, load_embedder
     from earful.model.audio import warm_up
     from earful.rag import FewShot
 
@@ -204,6 +204,10 @@ def load_names_alone(
     few = FewShot(embedder=embedder)
     asked = few.retriever.task(task, shots=None, strategy=None)
     if not few.retriever.names_can_answer(asked, labels):
+        if isinstance(embedder, ExplainsTexts):
+            names = [asked.wording(label) for label in labels or asked.labels]
+            if why := next(filter(None, map(embedder.explain_text, names)), ""):
+                console.warn(console.printable(f"note: the names alone cannot answer: {why}"))
         return None
     reject_unused(
         {

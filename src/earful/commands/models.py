@@ -22,7 +22,7 @@ from earful.commands.options import (
     reject_unused,
 )
 from earful.errors import ModelError, UnknownNameError
-from earful.wording import counted, known_names, printable
+from earful.wording import counted, known_names
 
 if TYPE_CHECKING:
     from earful.model.endpoint import CheckReport

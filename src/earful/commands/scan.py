@@ -224,18 +224,16 @@ def _recording_lines(found: Events) -> list[str]:
 
 def describe_plan(plan: ScanPlan, out: Path) -> str:
     """Render what a scan would do."""
-    of_examples = (
-        f", {plan.n_missing_examples} of which {'holds' if plan.n_missing_examples == 1 else 'hold'} "
-        "examples alone"
-        if plan.n_missing_examples
-        else ""
-    )
+    of_examples = ""
+    if n := plan.n_missing_examples:
+        of_examples = f", {n} of which {'holds' if n == 1 else 'hold'} examples alone"
     lines = [
         console.printable(
             f"{out}: {counted(plan.n_recordings, 'recording')}, {duration_text(plan.total_s)}"
         ),
         f"would decode {counted(plan.n_missing, 'recording')}{of_examples}, "
-        f"{duration_text(plan.missing_s)}, and keep {plan.missing_bytes / 1e6:.1f} MB; {plan.n_kept} kept already",
+        f"{duration_text(plan.missing_s)}, and keep {plan.missing_bytes / 1e6:.1f} MB; "
+        f"{plan.n_kept} kept already",
         console.table(
             [[label, str(n), str(negative)] for label, n, negative in plan.examples],
             header=["label", "examples", "negatives"],

@@ -14,6 +14,15 @@ M = ("--model", "flamingo")
 I = ("--index", "s.index")  # noqa: E741 - beside M
 
 
+def test_names_that_no_sound_is_known_of_are_told(run: Run) -> None:
+    _, _, err = run("classify", "q.wav", "--labels", "dog,frobnitz", "--model", "none")
+    assert "note: the names alone cannot answer: no word of 'frobnitz' is known" in err
+    code, out, err = run("classify", "q.wav", "--labels", "dog,rain", "--model", "none")
+    assert code == 0, err
+    assert "cannot answer" not in err
+    assert "arbitrary" not in out
+
+
 def test_labels_are_scored_and_the_vote_stands_beside_them(run: Run) -> None:
     code, out, err = run("classify", "q.wav", *I, *M, "--shots", 3, "--json")
     assert code == 0, err

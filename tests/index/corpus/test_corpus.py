@@ -58,6 +58,13 @@ def test_an_empty_folder_is_no_corpus(tmp_path: Path) -> None:
         exemplars(open_corpus(tmp_path))
 
 
+@pytest.mark.parametrize(("name", "kind"), [("index.json", "an index"), ("scan.json", "a scan")])
+def test_an_index_or_a_scan_is_no_corpus(tmp_path: Path, name: str, kind: str) -> None:
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(CorpusError, match=f"is {kind}, expected a corpus"):
+        exemplars(open_corpus(tmp_path))
+
+
 def test_metadata_beside_the_files_wins_over_folder_names(tmp_path: Path) -> None:
     touch(tmp_path / "a" / "1.wav")
     (tmp_path / "metadata.csv").write_text(

@@ -197,6 +197,9 @@ def test_the_column_that_looks_most_like_labels_is_proposed(
     with pytest.raises(CorpusError, match="no column gives labels") as caught:
         survey(tmp_path / "t.csv", "\n".join([header, *rows]))
     assert says in str(caught.value)
+    # A column that holds two fields is named once.
+    found = str(caught.value).split("found ")[1].split(", expected")[0].split(", ")
+    assert len(found) == len(set(found))
 
 
 @pytest.mark.parametrize(("n", "first"), [(3, ""), (30, "first ")])
