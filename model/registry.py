@@ -424,8 +424,8 @@ def _unknown(what: str, name: str, known: list[str]) -> str:
     if what == "language model":
         if name in _entries(name):
             return (
-                f"{name} is an embedder, expected a language model; give it to `earful index "
-                f"build` as --embedder {name}, and leave --model out"
+                f"{name} is an embedder, expected a language model; make an index with it: "
+                f"`earful index build CORPUS --index INDEX --embedder {name}`"
             )
         if is_hub_id(name):
             local += f"if it is on the hub, fetch it with `earful models pull {name}`; "

@@ -15,8 +15,13 @@ I = ("--index", "s.index")  # noqa: E741 - beside M
 
 
 def test_names_that_no_sound_is_known_of_are_told(run: Run) -> None:
-    _, _, err = run("classify", "q.wav", "--labels", "dog,frobnitz", "--model", "none")
-    assert "note: the names alone cannot answer: no word of 'frobnitz' is known" in err
+    code, out, err = run("classify", "q.wav", "--labels", "dog,frobnitz", "--model", "none")
+    assert code == 0, err
+    assert "note: no word of 'frobnitz' is known, or says anything of a sound" in out
+    # One that is a word, and no sound of AudioSet, leaves no choice by names.
+    code, _, err = run("classify", "q.wav", "--labels", "dog,wren", "--model", "none")
+    assert code != 0
+    assert "note: the names alone cannot answer: AudioSet has no class like 'wren'" in err
     code, out, err = run("classify", "q.wav", "--labels", "dog,rain", "--model", "none")
     assert code == 0, err
     assert "cannot answer" not in err
