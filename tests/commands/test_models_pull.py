@@ -46,7 +46,9 @@ def test_a_hub_out_of_reach_is_not_blamed_on_the_id(monkeypatch: pytest.MonkeyPa
         "huggingface_hub.HfApi",
         lambda: __import__("huggingface_hub.hf_api").hf_api.HfApi("http://127.0.0.1:9"),
     )
-    with pytest.raises(ModelError, match=r"^a/b: cannot be looked up on the hub: .*be reached ") as caught:
+    with pytest.raises(
+        ModelError, match=r"^a/b: cannot be looked up on the hub: .*be reached "
+    ) as caught:
         pull_hub_model("a/b", accept_licence=True)
     assert "id" not in str(caught.value).split()
     assert ".." not in str(caught.value)

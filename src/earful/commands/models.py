@@ -342,7 +342,8 @@ def _require_fetchable(name: str) -> None:
     """Refuse what is no model to fetch, and say what it is.
 
     Raises:
-        UnknownNameError: It ships, is an endpoint, an embedder or a path, or has no form of a model's name.
+        UnknownNameError: It ships, is an endpoint, an embedder or a path, or has no form of a
+            model's name.
     """
     from earful.model import list_embedders, list_language_models
     from earful.model.hub_models import is_hub_id
