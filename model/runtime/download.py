@@ -214,7 +214,8 @@ def _unreachable(what: str, error: Exception) -> ModelError:
             f"{what}: there is no room for it in {hub_cache_folder()} ({error.strerror}); make "
             "room, or set HF_HOME to another disk, and run the command again: it resumes from here"
         )
+    reason = hub_trouble(error) or first_line(error)
     return ModelError(
-        f"{what}: cannot be fetched from the hub: {hub_trouble(error) or first_line(error)}. Run the "
-        "command again to resume, or fetch the files elsewhere and use `earful models convert`"
+        f"{what}: cannot be fetched from the hub: {reason}. Run the command again to resume, or "
+        "fetch the files elsewhere and use `earful models convert`"
     )
