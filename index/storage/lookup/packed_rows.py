@@ -285,7 +285,7 @@ class _Order(NamedTuple):
         if not len(self.hashes):
             return np.zeros(len(wanted), bool)
         at = np.minimum(np.searchsorted(self.hashes, wanted), len(self.hashes) - 1)
-        return self.hashes[at] == wanted
+        return np.asarray(self.hashes[at] == wanted)
 
     def rows(self, wanted: int) -> Iterator[int]:
         """Iterate over the rows with a hash."""

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from earful.errors import IndexFolderError
 from earful.index import Index
-from earful.index.search.approximate import check_rows, find_truth, partition_rows
+from earful.index.search.approximate import find_truth, partition_rows
+from earful.index.search.approximate.row_scans import check_rows
 from earful.index.search.approximate.truth import _Nearest
 from earful.index.storage import CHECKSUMS_NAME
 from tests.support.large_indexes import DIM, clustered_rows, empty_index, large_index
