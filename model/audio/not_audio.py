@@ -13,8 +13,11 @@ HEAD_BYTES: Final = 4096
 """How much of a file is looked at."""
 _FETCH: Final = "fetch it again, or give the recording itself"
 _UNPACK: Final = "unpack it, and give the recordings in it"
-# A header of NIST SPHERE is text; the samples behind it may be coded as FFmpeg knows.
-_TEXT_OF_AUDIO: Final = (b"NIST_1A", b"#!AMR")
+# Audio whose header is text, as that of NIST SPHERE is, and beginnings of recordings that were cut.
+_TEXT_OF_AUDIO: Final = (
+    *(b"NIST_1A", b"#!AMR", b"RIFF", b"RIFX", b"RF64", b"FORM", b"OggS", b"fLaC", b"caff"),
+    *(b".snd", b"ID3", b"wvpk"),
+)
 _CONTROLS_OF_TEXT: Final = frozenset(b"\t\n\v\f\r\x1b")
 _FIRST_PRINTABLE: Final = 0x20
 _DELETE: Final = 0x7F
@@ -55,15 +58,16 @@ def not_audio(head: bytes) -> str:
 
     >>> not_audio(b"file_name,label")
     'is text, expected audio; fetch it again, or give the recording itself'
-    >>> not_audio(b"OggS")
-    ''
+    >>> not_audio(b"OggS"), not_audio(b"R")
+    ('', '')
     """
     for beginning, kind, way_out in _KINDS:
         if head.startswith(beginning):
             return f"is {kind}, expected audio; {way_out}"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return f"is a picture (WebP), expected audio; {_FETCH}"
-    if head.startswith(_TEXT_OF_AUDIO) or not _is_text(head):
+    is_cut = any(beginning.startswith(head) for beginning in _TEXT_OF_AUDIO)
+    if is_cut or head.startswith(_TEXT_OF_AUDIO) or not _is_text(head):
         return ""
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_WEB_PAGES):
         return (

@@ -227,8 +227,12 @@ def test_approximate_search_is_made_measured_used_and_removed(
     words = ("search", query, "--index", index, "--json", "--backend")
     code, _, err = run(*words, "approximate")
     assert code == 1
+    assert "8 rows are too few" in err
+    for module in ("approximate.partitioning", "disk_search"):
+        monkeypatch.setattr(f"earful.index.search.{module}.LEAST_ROWS", 8)
+    code, _, err = run(*words, "approximate")
+    assert code == 1
     assert "earful index approximate" in err
-    monkeypatch.setattr("earful.index.search.approximate.partitioning.LEAST_ROWS", 8)
     code, out, _ = run("index", "approximate", index, "--recall", "1", "--k", "3")
     assert code == 0
     assert "recall@3" in out

@@ -17,6 +17,16 @@ from tests.support.audio_verdicts import Accepted, Case, Refused, case
 from tests.support.nasty_audio import pcm, riff
 
 UNREADABLE = Refused("libsndfile cannot read it")
+# What files that are no audio are called, before any decoder sees them.
+CALLED = {
+    **dict.fromkeys(("hls", "ffconcat", "sdp", "dash", "svg", "json", "csv"), "is text"),
+    "html": "is a web page (HTML)",
+    "zip": "is a ZIP archive",
+    "pdf": "is a document (PDF)",
+    "png": "is a picture (PNG)",
+    "elf": "is a program",
+    "gzip": "is an archive (gzip)",
+}
 
 
 def zipped() -> bytes:
@@ -55,7 +65,14 @@ def other_formats() -> list[Case]:
     raw = case("headerless", lambda: bytes(range(256)) * 40, UNREADABLE, "a.raw")
     pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
     return [
-        *(case(f"{name}-named-wav", data, UNREADABLE) for name, data in files.items()),
+        *(
+            case(
+                f"{name}-named-wav",
+                data,
+                Refused(f"{CALLED[name]}, expected audio") if name in CALLED else UNREADABLE,
+            )
+            for name, data in files.items()
+        ),
         *(
             case(f"{name}-named-wav", partial(bytes, data), Refused("the recorder wrote nothing"))
             for name, data in blank.items()

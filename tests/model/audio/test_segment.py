@@ -147,7 +147,8 @@ def test_a_wav_whose_writer_could_not_go_back_is_whole() -> None:
 
 
 def test_what_is_not_audio() -> None:
-    assert "libsndfile cannot read it (Format not recognised)" in refusal(b"Dear diary, " * 99)
+    assert "is text, expected audio" in refusal(b"Dear diary, " * 99)
+    assert "libsndfile cannot read it (Format not recognised)" in refusal(b"\1\2\3\4" * 99)
     head = by_libsndfile(noise(1, 44100), 44100, "MP3", "MPEG_LAYER_III")[:100]
     assert "libsndfile cannot read it (no sound was found in it)" in refusal(head)
     assert "git lfs pull" in refusal(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
