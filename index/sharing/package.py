@@ -51,7 +51,7 @@ from earful.index.storage import (
 )
 from earful.model.runtime import sha256_of
 from earful.system import folded_name
-from earful.wording import as_argument, counted, quoted
+from earful.wording import as_argument, counted, listed, quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -400,8 +400,14 @@ def left_out_of(index: Index, audio: ChosenAudio, *, with_audio: bool) -> tuple[
     """Say what stays behind when an index is pushed."""
     n = len(index)
     told: list[str] = []
-    mark = index._folder.header.shard
-    if mark is not None and (mark.n > 1 or not mark.done):
+    mark, merged = index._folder.header.shard, index._folder.header.merged
+    if merged is not None and len(merged.shards) < merged.n:
+        lacking = sorted({*range(1, merged.n + 1)} - {*merged.shards})
+        told.append(
+            f"the other rows of the corpus: of {merged.n} shards, {listed(lacking)} were not "
+            "merged (`earful index merge` adds them)"
+        )
+    elif mark is not None and (mark.n > 1 or not mark.done):
         told.append(
             f"the other rows of the corpus: this is shard {mark} of it (`earful index merge` puts "
             "shards together)"

@@ -8,7 +8,7 @@ import pytest
 
 from earful.errors import SharingError
 from earful.index import Index, index_card, pull_index, push_index
-from earful.index.storage import Root, ShardMark, index_folder
+from earful.index.storage import MergedShards, Root, ShardMark, index_folder
 from earful.model import Fingerprint
 from tests.index.conftest import MakeRow
 
@@ -82,6 +82,17 @@ def test_a_shard_says_that_it_is_one(
     assert first.startswith("the other rows of the corpus: this is")
     assert told in first
     assert told in index_card(index).text.replace("`", "")
+
+
+def test_a_merge_of_some_shards_says_which_it_lacks(shared: Index, tmp_path: Path) -> None:
+    folder = shared._folder
+    some = MergedShards(n=4, corpus="0" * 64, shards=(1, 3))
+    folder.write_header(folder.header.with_merged(some))
+    (first, *_) = push_index(Index.open(shared.path), f"{tmp_path}/hub").plan.left_out
+    assert first.startswith("the other rows of the corpus: of 4 shards, 2, 4 were not merged")
+    folder.write_header(folder.header.with_merged(replace(some, shards=(1, 2, 3, 4))))
+    plan = push_index(Index.open(shared.path), f"{tmp_path}/other").plan
+    assert not any("shard" in told for told in plan.left_out)
 
 
 def test_a_shard_that_is_all_says_nothing(shared: Index, tmp_path: Path) -> None:
