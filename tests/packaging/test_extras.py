@@ -63,7 +63,10 @@ def folder(tmp_path: Path) -> Folder:
             soundfile.write(tmp_path / f"sounds/{number}.wav", wave, 8000)
             rows.append(f"{number}.wav,{'low' if number < 2 else 'high'},it hums")
         (tmp_path / "sounds/metadata.csv").write_text("\n".join(rows) + "\n")
-        task = 'name = "captions"\nkind = "caption"\nquestion = "Describe it."\n'
+        task = (
+            'name = "captions"\nkind = "caption"\nquestion = "Describe it."\n'
+            '[[examples]]\naudio = "sounds/0.wav"\nanswer = "it hums"\n'
+        )
         (tmp_path / "captions.toml").write_text(task)
         (tmp_path / "yamnet.h5").touch()
         (tmp_path / "clap.pt").touch()
