@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 # A few candidates more than k, so that ties at the cut are broken by id.
 _SPARE: Final = 8
+# Rows that are checked together.
+_ROWS_AT_ONCE: Final = 4096
 # The columns of a hit beside its exemplar, for tables whose files were checked as a whole.
 _HIT_COLUMNS: Final = ("root", "duration_s", "content_sha256", "vector")
 
@@ -146,9 +148,11 @@ def read_vector_set(folder: IndexFolder) -> VectorSet:
     Raises:
         IndexFolderError: A row or a file is damaged.
     """
+    import pyarrow as pa
+
     hit_columns = (*folder.table.exemplar_columns, *_HIT_COLUMNS)
     if (mapped := folder.table.read_snapshot(hit_columns)) is not None:
-        return _mapped_vector_set(folder, mapped)
+        return _stored_vector_set(folder, mapped)
     listed = folder.table.check()
     keeps = os.access(folder.path, os.W_OK)
     if keeps:
@@ -156,14 +160,16 @@ def read_vector_set(folder: IndexFolder) -> VectorSet:
     else:
         columns = hit_columns if listed else folder.table.row_columns
     table = folder.table.read(columns)
-    found = _vector_set(folder, table, check_rows=not listed)
+    # A part at a time: an object of each row of a million would take gigabytes.
+    for part in table.to_batches(max_chunksize=_ROWS_AT_ONCE):
+        _vector_set(folder, pa.Table.from_batches([part]), check_rows=not listed)
     if keeps:
         folder.table.keep_snapshot(table)
-    return found
+    return _stored_vector_set(folder, table)
 
 
-def _mapped_vector_set(folder: IndexFolder, table: pa.Table) -> VectorSet:
-    """Make the set of rows that a snapshot holds: they were checked when it was made."""
+def _stored_vector_set(folder: IndexFolder, table: pa.Table) -> VectorSet:
+    """Make the set of rows that were checked, now or when a snapshot was made of them."""
     exemplars = StoredExemplars(table)
     content = tuple(table.column("content_sha256").to_pylist())
     scores = _unread_scores(folder, exemplars.ids, content) if folder.n_classes else None

@@ -40,11 +40,11 @@ def test_rows_of_a_snapshot_are_those_of_the_table(
 
 def test_rows_that_are_made_lazily_behave_as_a_tuple(kept: Path) -> None:
     drop_snapshot(kept)
-    plain = Index.open(kept).vectors()
+    read = Index.open(kept).vectors()
+    plain = tuple(read.exemplars), tuple(read.paths)
     mapped = Index.open(kept).vectors()
-    assert isinstance(plain.exemplars, tuple)
     assert not isinstance(mapped.exemplars, tuple)
-    for found, wanted in ((mapped.exemplars, plain.exemplars), (mapped.paths, plain.paths)):
+    for found, wanted in zip((mapped.exemplars, mapped.paths), plain, strict=True):
         assert [found[row] for row in (0, -1, -12)] == [wanted[row] for row in (0, -1, -12)]
         for wrong in (12, -13):
             with pytest.raises(IndexError):
@@ -61,8 +61,8 @@ def test_rows_that_are_made_lazily_behave_as_a_tuple(kept: Path) -> None:
         assert len(found) == len(wanted)
         assert list(found)[3] is found[3]
     rows = np.array([1, 5, 7])
-    assert mapped.subset(rows).exemplars == plain.subset(rows).exemplars
-    assert (mapped.subset(rows).vectors == plain.subset(rows).vectors).all()
+    assert mapped.subset(rows).exemplars == read.subset(rows).exemplars
+    assert (mapped.subset(rows).vectors == read.subset(rows).vectors).all()
 
 
 @pytest.mark.slow
