@@ -175,7 +175,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1000, help="clips that are built")
     parser.add_argument("--few", type=int, default=20, help="clips of the build that is subtracted")
     parser.add_argument("--rounds", type=int, default=3, help="turns of the ways to build")
-    parser.add_argument("--embedder", default="earful-tiny")
+    parser.add_argument("--embedder", default="earful-small")
     parser.add_argument("--measure", nargs=5, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:

@@ -923,6 +923,8 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
     },
     ROOT / "docs" / "scale-out" / "large-search.md": {"kinds": plan.kinds, "sizes": plan.sizes},
     ROOT / "docs" / "scale-out" / "object-stores.md": {"store": plan.store},
+    ROOT / "docs" / "scale-out" / "parts.md": {"shards": plan.shards},
+    ROOT / "docs" / "scale-out" / "ray.md": {"ray": plan.ray},
     ROOT / "docs" / "scale-out" / "plan.md": {
         "rates": plan.rates,
         "assumptions": plan.assumptions,

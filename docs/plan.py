@@ -184,6 +184,89 @@ def store() -> str:
     return markdown_table(["", "folder", "store", "ratio"], rows)
 
 
+def shards() -> str:
+    """Return the tables of merged rows, and of two shards beside one build."""
+    told = kept("shards")
+    merged = [
+        [title, f"{told['merge'][name]['rows_per_cpu_s']:,}", wanted]
+        for name, title, wanted in (
+            ("merge", "merged, all digests computed again", "20,000"),
+            ("the same again", "the same once more, which changes nothing", ""),
+            ("merge with prefix", "merged with `--prefix`, which makes all digests anew", ""),
+        )
+    ]
+    build, ratio = told["build"], told["build"]["ratio"]
+    return "\n".join(
+        [
+            markdown_table(["rows", "a second of one core", "wanted"], merged),
+            "",
+            f"Two shards at once and their merge took {ratio['wall_s']:.2f} times as long as one "
+            f"build (wanted: at most 1.1) and {ratio['cpu_s']:.2f} times its processor time: "
+            f"{build['clips']:,} clips of 2 s, `{build['embedder']}`, {told['cpus']} cores, "
+            "the start of three processes included, which weighs more where clips are few.",
+        ]
+    )
+
+
+def ray() -> str:
+    """Return the table of builds by Ray's workers beside a local one."""
+    told = kept("ray_build")
+    found, runs = told["compared"], told["runs"]["two workers"]
+    rows = [
+        [
+            "processor time, two workers beside the local build",
+            f"{found['two_workers_cpu_beside_local']:.2f}",
+            "at most 1.15",
+        ],
+        [
+            "processor time, one worker beside it",
+            f"{found['one_worker_cpu_beside_local']:.2f}",
+            "at most 1.15",
+        ],
+        [
+            "clips a second, two workers beside one",
+            f"{found['two_workers_rate_beside_one']:.2f}",
+            "at least 1.7",
+        ],
+        [
+            "clips a second, one worker beside the local build",
+            f"{found['one_worker_rate_beside_local']:.2f}",
+            "",
+        ],
+        [
+            "memory of a worker",
+            _bytes(max(run["worker_peak_bytes"] for run in runs)),
+            "",
+        ],
+        [
+            "the same, less the local build's memory",
+            f"{found['worker_bytes_beyond_local'] / 1e6:.0f} MB",
+            "at most 300 MB",
+        ],
+        [
+            "processor time of a Ray of one's own, until the first result",
+            f"{found['start_cpu_s']:.0f} s",
+            "at most 30 s",
+        ],
+        [
+            "its memory then, all processes, shared pages in each",
+            _bytes(found["start_resident_bytes"]),
+            "1.6 GB",
+        ],
+    ]
+    load = max(run["load_average"] for way in told["runs"].values() for run in way)
+    return "\n".join(
+        [
+            markdown_table(["", "measured", "wanted"], rows),
+            "",
+            f"{runs[0]['rows']:,} clips of {told['clip_s']:g} s, `{told['embedder']}`, "
+            f"{told['cpus']} cores, medians of {len(runs)} rounds; a load of up to {load:g} while "
+            "it ran, these processes among it. Processor time is that of all of Ray's processes, "
+            "less that of a build of a few clips.",
+        ]
+    )
+
+
 # --- the plan ------------------------------------------------------------------------------
 
 
