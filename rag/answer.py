@@ -68,8 +68,9 @@ class Answer:
         abstained: Whether there is reason for doubt; ``text`` is then only the best guess. Without
             ``scores`` there is no guess either, and ``text`` says why.
         reason: Why it abstained: nothing of the recording can be heard, nothing that could answer
-            is like it, the first two labels cannot be told apart, or ``confidence`` is below the
-            task's ``abstain_below``; empty when it did not. Of a yes or no, a note says why.
+            is like it, the first two labels cannot be told apart, a model that weighs exemplars had
+            none, or ``confidence`` is below the task's ``abstain_below``; empty when it did not. Of
+            a yes or no, a note says why.
         scores: One per candidate label, best first; they sum to 1 unless the task is
             ``multilabel``; of yes and no for a yes/no question; empty for written text.
         evidence: The shots, nearest first; with a language model those it was shown.

@@ -79,6 +79,12 @@ class LabelScores:
             # weight that no exemplar of this task speaks for makes no vote firm that is undecided.
             if self.blend is not None and not self.blend.n_held_out:
                 doubt = doubt or self.vote.doubt(found.labels, self.vote.scores)
+        elif not always_answer and model.capabilities.prototypes_by:
+            # Trained to weigh exemplars, it is as firm without any, and seldom right.
+            doubt = (
+                f"no exemplar was used, and {model.capabilities.name} only weighs those that it is "
+                "shown"
+            )
         reason = reason_to_abstain(found.task, confidence, doubt)
         return replace(
             to_answer(model, query, text, confidence, self.fitted, watch, notes=notes),

@@ -28,6 +28,21 @@ def test_names_that_no_sound_is_known_of_are_told(run: Run) -> None:
     assert "arbitrary" not in out
 
 
+def test_a_model_that_weighs_exemplars_is_not_sure_without_any(run: Run) -> None:
+    """Names that nothing is known of, and the shipped model: a firm answer would be a guess."""
+    words = ("classify", "q.wav", "--labels", "wren,frobnitz", "--json")
+    code, out, _ = run(*words)
+    assert code == 0
+    answer = json.loads(out)
+    assert answer["abstained"]
+    assert answer["reason"] == (
+        "no exemplar was used, and earful-small only weighs those that it is shown"
+    )
+    code, out, _ = run(*words, "--always-answer")
+    assert code == 0
+    assert not json.loads(out)["abstained"]
+
+
 def test_labels_are_scored_and_the_vote_stands_beside_them(run: Run) -> None:
     code, out, err = run("classify", "q.wav", *I, *M, "--shots", 3, "--json")
     assert code == 0, err
