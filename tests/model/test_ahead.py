@@ -60,11 +60,14 @@ def test_other_options_decode_the_file_again(files: list[Path]) -> None:
     assert file.load(sample_rate=RATE, start_s=0.0, end_s=None).samples.size == RATE
 
 
-def test_what_waits_is_bounded(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_waits_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Never opened. Of its own: a thread of an earlier test may still be about to load another.
+    files = [tmp_path / f"{number}.wav" for number in range(7)]
     begun: list[str] = []
 
     def load(path: str, **_: object) -> Clip:
-        begun.append(path)
+        if Path(path) in files:
+            begun.append(path)
         return Clip(samples=np.zeros(1000, dtype=np.float32), sample_rate=RATE)
 
     monkeypatch.setattr(ahead, "load_isolated", load)
@@ -76,12 +79,14 @@ def test_what_waits_is_bounded(files: list[Path], monkeypatch: pytest.MonkeyPatc
 
 
 def test_nothing_is_begun_for_a_caller_who_has_left(
-    files: list[Path], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    files = [tmp_path / f"{number}.wav" for number in range(7)]
     begun: list[str] = []
 
     def load(path: str, **_: object) -> Clip:
-        begun.append(path)
+        if Path(path) in files:
+            begun.append(path)
         raise AudioError(path)
 
     monkeypatch.setattr(ahead, "load_isolated", load)
