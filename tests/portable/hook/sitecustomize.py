@@ -48,6 +48,9 @@ def take_away(names: set[str]) -> None:
     """
     if unknown := names - set(FACILITIES):
         raise ValueError(f"EARFUL_WITHOUT: {sorted(unknown)}, expected some of {FACILITIES}")
+    if "fchmod" in names:
+        # No system lacks it and has fcntl, and filelock takes the one for granted with the other.
+        names = names | {"fcntl"}
     hidden = {module for name in names for module in MODULES.get(name, ())}
     for module in hidden:
         sys.modules.pop(module, None)
