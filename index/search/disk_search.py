@@ -172,7 +172,11 @@ def _stored_vector_set(folder: IndexFolder, table: pa.Table) -> VectorSet:
     """Make the set of rows that were checked, now or when a snapshot was made of them."""
     exemplars = StoredExemplars(table)
     content = tuple(table.column("content_sha256").to_pylist())
-    scores = _unread_scores(folder, exemplars.ids, content) if folder.n_classes else None
+    scores = None
+    if (known := class_scores_of(table)) is not None:
+        scores = ClassScores.of(known)
+    elif folder.n_classes:
+        scores = _unread_scores(folder, exemplars.ids, content)
     try:
         return VectorSet(
             exemplars=exemplars,
