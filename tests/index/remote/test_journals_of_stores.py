@@ -56,6 +56,15 @@ def made(memory: Any, machine: Machine, fingerprint: Fingerprint, make_row: Make
     return index
 
 
+def change_there(machine: Machine, make_row: MakeRow, label: str) -> None:
+    """Label a sound and add a row on another machine."""
+    machine("there")
+    there = Index.open(ADDRESS)
+    say(label)
+    there.add([make_row("c")])
+    machine("here")
+
+
 @contextmanager
 def meanwhile(target: str, then: Callable[[], None]) -> Iterator[None]:
     """Have something happen once, at the first call of a function."""
@@ -118,11 +127,7 @@ def test_a_label_given_while_others_changes_are_fetched_stays(
 def test_labels_of_both_sides_are_kept_apart_and_none_is_lost(
     made: Index, machine: Machine, make_row: MakeRow
 ) -> None:
-    machine("there")
-    there = Index.open(ADDRESS)
-    say("wren")
-    there.add([make_row("c")])
-    machine("here")
+    change_there(machine, make_row, "wren")
     with meanwhile("earful.object_stores.store:ObjectStore.download", lambda: say("robin")):
         folder, report = fetched()
     assert said(folder) == ["wren"]
@@ -133,11 +138,7 @@ def test_labels_of_both_sides_are_kept_apart_and_none_is_lost(
 def test_a_writer_is_refused_rather_than_a_label_lost(
     made: Index, machine: Machine, make_row: MakeRow
 ) -> None:
-    machine("there")
-    there = Index.open(ADDRESS)
-    say("wren")
-    there.add([make_row("c")])
-    machine("here")
+    change_there(machine, make_row, "wren")
     say("robin")
     with pytest.raises(IndexFolderError, match="run the command again, which keeps them apart"):
         made.add([make_row("d")])
@@ -149,11 +150,7 @@ def test_a_label_given_after_a_kill_in_the_midst_of_a_fetch_stays(
 ) -> None:
     say("wren")
     made.add([make_row("b")])
-    machine("there")
-    there = Index.open(ADDRESS)
-    say("robin")
-    there.add([make_row("c")])
-    machine("here")
+    change_there(machine, make_row, "robin")
 
     class KilledError(BaseException):
         pass
