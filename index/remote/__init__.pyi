@@ -1,7 +1,14 @@
 from .fetching import FetchReport, fetch
 from .folder import RemoteWriter, local_folder, name_of, refresh_mirror
 from .lease import Lease
-from .manifest import PUBLISHED_FILES, PUBLISHED_FOLDERS, Entry, Manifest, is_published
+from .manifest import (
+    PUBLISHED_FILES,
+    PUBLISHED_FOLDERS,
+    SEGMENTS_NAME,
+    Entry,
+    Manifest,
+    is_published,
+)
 from .mirror import Mirror
 from .probe import forget_probes, require_conditional_writes
 from .publishing import PublishReport, publish
@@ -10,6 +17,7 @@ from .segments import StoredSegments
 __all__ = [
     "PUBLISHED_FILES",
     "PUBLISHED_FOLDERS",
+    "SEGMENTS_NAME",
     "Entry",
     "FetchReport",
     "Lease",

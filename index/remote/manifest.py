@@ -29,6 +29,8 @@ MANIFEST_NAME: Final = "manifest.json"
 OBJECTS: Final = "objects"
 FORMAT: Final = 1
 MAX_BYTES: Final = 256 << 20
+SEGMENTS_NAME: Final = "segments"
+"""Folder of parts of an approximate index, until they are committed."""
 PUBLISHED_FILES: Final = (
     "index.json",
     "checksums.txt",

@@ -21,10 +21,10 @@ from typing import Final, Self
 from earful.errors import IndexFolderError
 from earful.files import replaced
 from earful.index.remote.fetching import together
+from earful.index.remote.manifest import SEGMENTS_NAME
 from earful.index.remote.mirror import Mirror
 from earful.object_stores import ObjectStore, StoredObject
 
-FOLDER: Final = "segments"
 # Links to the table, which lie among them in the folder, have other names.
 _FILES: Final = re.compile(r"\d+-of-\d+\.lance/_indices/[0-9a-f-]{36}/[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _RECORDS: Final = re.compile(r"\d+-of-\d+\.json")
@@ -40,8 +40,8 @@ class StoredSegments:
 
     def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
-        self._store = ObjectStore(mirror.location.below(FOLDER))
-        self._folder = mirror.folder / FOLDER
+        self._store = ObjectStore(mirror.location.below(SEGMENTS_NAME))
+        self._folder = mirror.folder / SEGMENTS_NAME
 
     @classmethod
     def at(cls, folder: Path) -> Self | None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from earful.errors import SharingError
 from earful.index.cache import CACHE_NAMES
 from earful.index.index import Index
+from earful.index.remote import SEGMENTS_NAME
 from earful.index.sharing.layout import (
     ATTRIBUTION_NAME,
     AUDIO_FOLDER,
@@ -40,7 +41,6 @@ from earful.index.storage import (
     HEADER_NAME,
     QUARANTINE,
     REJECTED_NAME,
-    SEGMENTS_NAME,
     TABLE_FOLDER,
     WriterLock,
 )

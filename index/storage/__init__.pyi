@@ -14,7 +14,7 @@ from .header import (
     root_of,
     write_text,
 )
-from .index_folder import APPROXIMATE_NAME, SEGMENTS_NAME, IndexFolder
+from .index_folder import APPROXIMATE_NAME, IndexFolder
 from .lock import WriterLock
 from .lookup import IndexedRow, IndexedRows, UnseenRows
 from .rejected import REJECTED_NAME, read_rejections
@@ -66,7 +66,6 @@ __all__ = [
     "NOT_LABELS",
     "QUARANTINE",
     "REJECTED_NAME",
-    "SEGMENTS_NAME",
     "TABLE_FOLDER",
     "AudioKey",
     "Checksums",

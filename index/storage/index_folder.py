@@ -58,7 +58,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 APPROXIMATE_NAME: Final = "approximate.json"
-SEGMENTS_NAME: Final = "segments"
 
 
 class IndexFolder:

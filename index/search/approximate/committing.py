@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from earful.errors import IndexFolderError
+from earful.index.remote import SEGMENTS_NAME
 from earful.index.search.approximate.partitioning import measure_recall, require_sensible
 from earful.index.search.approximate.segment_records import Segment, find_segments
 from earful.index.search.approximate.segments import (
@@ -23,7 +24,7 @@ from earful.index.search.approximate.segments import (
 )
 from earful.index.search.approximate.settings import Approximate, search_all_meanwhile
 from earful.index.search.approximate.truth import find_truth
-from earful.index.storage import LANCE_FOLDER, SEGMENTS_NAME, IndexFolder
+from earful.index.storage import LANCE_FOLDER, IndexFolder
 from earful.model.runtime import sha256_of
 from earful.system import sync_folder
 from earful.wording import as_argument

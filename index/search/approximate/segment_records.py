@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from earful.errors import IndexFolderError
-from earful.index.storage import SEGMENTS_NAME, IndexFolder, write_text
+from earful.index.remote import SEGMENTS_NAME
+from earful.index.storage import IndexFolder, write_text
 from earful.wording import as_argument
 
 _PART: Final = re.compile(r"(?P<part>\d+)-of-(?P<parts>\d+)\.json")

@@ -34,11 +34,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earful.errors import IndexFolderError, MissingExtraError
+from earful.index.remote import SEGMENTS_NAME
 from earful.index.search.approximate.partitioning import checked_partitions
 from earful.index.search.approximate.segment_records import Segment
 from earful.index.storage import (
     LANCE_FOLDER,
-    SEGMENTS_NAME,
     IndexFolder,
     manifest_name,
     translate_errors,
