@@ -71,8 +71,9 @@ def test_each_machine_builds_a_part_and_any_commits(address: str, machine: Machi
         index_segment(Index.open(address), part, 2)  # again: it takes the place of the one before
     assert sum(name.endswith(".idx") for name in stored(address)) == 4
     machine("third")
-    made = commit_segments(Index.open(address), recall=0.95, n_queries=50)
-    assert made.recall >= 0.95
+    # Codes are drawn anew each time: with less, the one query below may be one that misses a row.
+    made = commit_segments(Index.open(address), recall=1.0, n_queries=50)
+    assert made.recall == 1.0
     assert stored(address) == []
     machine("fourth")
     reader = Index.open(address)
