@@ -9,7 +9,7 @@ change of a label's score, else by whether the written answer is another one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from earful.index import Index
 from earful.model import GenerationOptions, LanguageModel, ShotMode, load_language_model
 from earful.model.chat import ChecksHearing
 from earful.plain import plain_fields
-from earful.rag.evaluation.arms import asked_about, silent, with_other_audio, with_other_labels
+from earful.rag.evaluation.arms import asked_about, silent, with_other_audio, with_changed_labels
 from earful.rag.evaluation.items import items_of_index
 from earful.rag.few_shot import FewShot
 from earful.rag.generation import takes_prototypes
@@ -297,6 +297,8 @@ class _Check:
         failed = list(faults)
         n_shots = 0
         for number, query in enumerate(queries):
+            # What is drawn for it does not depend on where its file lies.
+            query = replace(query, id=str(number))
             others = [other for other in queries if other.name != query.name]
             # Neighbours in an index often have one label.
             middle = number + len(others) // 2
@@ -370,10 +372,10 @@ class _Check:
         return with_other_audio(found, allowed, self._random(query))
 
     def _swap_labels(self, query: Query, found: ShotSet) -> ShotSet:
-        return with_other_labels(found, self._random(query))
+        return with_changed_labels(found, self._random(query))
 
     def _random(self, query: Query) -> np.random.Generator:
-        return np.random.default_rng([self._seed, *query.name.encode("utf-8", "surrogatepass")])
+        return np.random.default_rng([self._seed, int(query.id)])
 
 
 def _few_shot(

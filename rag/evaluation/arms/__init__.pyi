@@ -1,6 +1,12 @@
 from .answer_store import AnswerStore
 from .arms import BY_MODEL, Arm, arms_of, check_choices
-from .controls import asked_about, silent, with_other_audio, with_other_labels
+from .controls import (
+    asked_about,
+    silent,
+    with_changed_labels,
+    with_other_audio,
+    with_other_labels,
+)
 from .metered import MeteredModel, Spent, meter_model
 from .prediction import Prediction
 from .runner import ArmRunner, embedding_seconds
@@ -19,6 +25,7 @@ __all__ = [
     "embedding_seconds",
     "meter_model",
     "silent",
+    "with_changed_labels",
     "with_other_audio",
     "with_other_labels",
 ]

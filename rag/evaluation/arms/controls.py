@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -42,6 +43,25 @@ def with_other_labels(found: ShotSet, random: np.random.Generator) -> ShotSet:
     other = candidates.with_labels([candidates.row_labels[row] for row in drawn.tolist()])
     prepared = replace(found.prepared, candidates=other, means=LabelMeans(other))
     return replace(found, hits=hits, prepared=prepared)
+
+
+def with_changed_labels(found: ShotSet, random: np.random.Generator) -> ShotSet:
+    """Relabel shots as ``with_other_labels`` does, so that other labels or other numbers of them.
+
+    A draw may leave what shots say as it was; then it shows nothing, and another one is drawn. It
+    stays as it was where no exemplar says anything else.
+    """
+    said = _said(found)
+    for _ in range(_MOST_DRAWS):
+        other = with_other_labels(found, random)
+        if _said(other) != said:
+            return other
+    return found
+
+
+def _said(found: ShotSet) -> Counter[tuple[tuple[str, ...], str]]:
+    """Return how many shots say what."""
+    return Counter((hit.exemplar.labels, hit.exemplar.answer) for hit in found.hits)
 
 
 def with_other_audio(
