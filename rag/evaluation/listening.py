@@ -20,7 +20,7 @@ from earful.index import Index
 from earful.model import GenerationOptions, LanguageModel, ShotMode, load_language_model
 from earful.model.chat import ChecksHearing
 from earful.plain import plain_fields
-from earful.rag.evaluation.arms import asked_about, silent, with_other_audio, with_changed_labels
+from earful.rag.evaluation.arms import asked_about, silent, with_changed_labels, with_other_audio
 from earful.rag.evaluation.items import items_of_index
 from earful.rag.few_shot import FewShot
 from earful.rag.generation import takes_prototypes

@@ -78,6 +78,21 @@ def wait_for_item(page: Any, other_than: str = "") -> str:
     return str(page.locator(".meta").first.text_content())
 
 
+def wait_for_repaint(page: Any, where: str, *seen: int) -> int:
+    """Wait until a canvas shows none of the pictures seen and keeps still, and return its own."""
+    page.wait_for_function(
+        f"""([where, seen]) => {{
+          const now = ({PAINTED})(where) > 20 ? ({PIXELS})(where) : 0;
+          const still = window.picture === now;
+          window.picture = now;
+          return still && now && !seen.includes(now);
+        }}""",
+        arg=[where, list(seen)],
+        polling=150,
+    )
+    return int(page.evaluate(PIXELS, where))
+
+
 def wait_for_tally(page: Any, n: int) -> None:
     """Wait until so many items are reviewed."""
     page.wait_for_function(

@@ -191,7 +191,10 @@ def test_what_cannot_be_heard_is_said_in_place(visit: Visit, tmp_path: Path) -> 
     files = {"mute.wav": silence.getvalue(), "words.wav": b"no sound at all"}
     with visit(expected="server responded with a status of 4") as page:
         go(page, "ask")
-        for name, reason in (("mute.wav", "mute.wav: is silent"), ("words.wav", "words.wav: is text")):
+        for name, reason in (
+            ("mute.wav", "mute.wav: is silent"),
+            ("words.wav", "words.wav: is text"),
+        ):
             path = tmp_path / name
             path.write_bytes(files[name])
             page.locator("input[type=file]").set_input_files(path)

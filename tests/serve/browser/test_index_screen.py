@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.serve.browser.conftest import Visit
-from tests.serve.browser.screens import PAINTED, PIXELS, go, said
+from tests.serve.browser.screens import PAINTED, go, said, wait_for_repaint
 
 pytestmark = pytest.mark.slow
 
@@ -95,20 +95,15 @@ def test_settings_change_pictures_at_once_and_after_a_reload(visit: Visit) -> No
         go(page, "index")
         open_row(page, "fire")
         canvas = f"{ROW} canvas"
-        pixels = [page.evaluate(PIXELS, canvas)]
+        pixels = [wait_for_repaint(page, canvas)]
         address = page.evaluate("location.hash")
         for name, value in (("Colours of spectrograms", "inverted"), ("Window", "256")):
             go(page, "settings")
             page.get_by_label(name).select_option(value)
             page.evaluate("address => { location.hash = address; }", address)
-            page.wait_for_function(f"() => ({PAINTED})('{canvas}') > 20")
-            page.wait_for_timeout(300)
-            pixels.append(page.evaluate(PIXELS, canvas))
+            pixels.append(wait_for_repaint(page, canvas, *pixels))
         page.reload()
-        page.wait_for_function(f"() => ({PAINTED})('{canvas}') > 20")
-        page.wait_for_timeout(300)
-        assert len(set(pixels)) == 3
-        assert page.evaluate(PIXELS, canvas) == pixels[-1]
+        assert wait_for_repaint(page, canvas, *pixels[:-1]) == pixels[-1]
         go(page, "settings")
         page.get_by_label("Contrast").focus()
         page.keyboard.press("ArrowRight")

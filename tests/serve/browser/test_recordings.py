@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from earful.index.labels import Label, LabelJournal, journal_path
-from tests.serve.browser.screens import BIG, PAINTED, PIXELS, is_whole, said
+from tests.serve.browser.screens import BIG, PAINTED, is_whole, said, wait_for_repaint
 from tests.support.browser import visited
 from tests.support.served_page import HOUR, NIGHT
 
@@ -40,15 +40,13 @@ def open_recording(page: Any, name: str) -> None:
 def test_an_hour_is_sought_through_by_time_and_by_click(address: str) -> None:
     with visited(address) as page:
         open_recording(page, HOUR)
-        whole = page.evaluate(PIXELS, BIG)
+        whole = wait_for_repaint(page, BIG)
         page.get_by_label("Jump to").fill("50:00")
         with page.expect_request("**/api/spectrogram/**") as asked:
             page.keyboard.press("Enter")
         query = parse_qs(urlsplit(asked.value.url).query)
         assert float(query["start_s"][0]) < 3000 < float(query["end_s"][0])
-        page.wait_for_timeout(800)
-        assert page.evaluate(PAINTED, BIG) > 20
-        assert page.evaluate(PIXELS, BIG) != whole
+        wait_for_repaint(page, BIG, whole)
         plot = page.locator(".big .plot").bounding_box()
         with page.expect_request("**/api/audio/**") as asked:
             page.mouse.click(plot["x"] + plot["width"] / 2, plot["y"] + 50)
@@ -78,7 +76,9 @@ def test_wheel_and_keys_zoom(address: str) -> None:
         )
         for work in works:
             work()
-            page.wait_for_timeout(300)
+            page.wait_for_function(
+                "before => document.querySelector('.range').innerText !== before", arg=told[-1]
+            )
             told.append(page.locator(".range").inner_text())
         assert len(set(told[:-1])) == len(told) - 1
         assert told[-1] == told[0]
