@@ -20,7 +20,7 @@ def opened(path: Path, *, scheme: str = "light") -> Iterator[Any]:
     """Open a file in a browser without a network; every error it logs fails the test."""
     with _page(path.resolve().as_uri(), offline=True, color_scheme=scheme) as (page, faults):
         yield page
-    assert faults == []
+    assert not faults, faults
 
 
 @contextmanager
@@ -57,7 +57,8 @@ def visited(
         )
         page.reload()
         yield page
-    assert [fault for fault in faults if expected not in fault] == []
+    unexpected = [fault for fault in faults if expected not in fault]
+    assert not unexpected, unexpected
 
 
 @contextmanager
