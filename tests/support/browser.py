@@ -87,7 +87,11 @@ def _page(address: str, running: Any = None, **options: Any) -> Iterator[tuple[A
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on(
             "console",
-            lambda told: faults.append(told.text) if told.type == "error" else None,
+            lambda told: (
+                faults.append(f"{told.text} [{told.location.get('url', '')}]")
+                if told.type == "error"
+                else None
+            ),
         )
         page.goto(address)
         try:

@@ -23,7 +23,7 @@ function mount(root, context) {
     return null;
   }
   const wanted = { label: "", not: "", q: "", row: "", ...Object.fromEntries(context.params) };
-  let cursor = "", shown = null, asked = 0, opening = 0, ended = false, sides = [];
+  let cursor = "", shown = null, asked = 0, opening = 0, ended = false, leaving = "", sides = [];
   const about = el("section", { class: "card stack" }, T.app.loading), health = el("section", { class: "card stack" });
   const body = el("tbody"), told = el("p", { class: "faint grow", role: "status" }), detail = el("div", {});
   const more = button(T.app.more, () => load(true), { hidden: true });
@@ -165,12 +165,13 @@ function mount(root, context) {
   }
 
   async function drop(row) {
+    leaving = row.id;
     try {
       await remove(`index/rows/${row.id}`);
       close();
       context.say(R.removed(row.exemplar), "good");
       await again();
-    } catch (error) { context.fail(error); }
+    } catch (error) { context.fail(error); } finally { leaving = ""; }
   }
 
   async function undo() {
@@ -193,9 +194,9 @@ function mount(root, context) {
   const later = afterPause(() => {
     summary().catch(() => {});
     load();
-    // Its row may be what went.
+    // Its row may be what went; what this page removes is told by the one who does.
     const { row } = shown ?? {};
-    if (row) get(`index/rows/${row.id}`).catch((error) => { if (error.status === 404 && shown?.row === row) { close(); keep(); context.say(R.gone(row.exemplar)); } });
+    if (row && row.id !== leaving) get(`index/rows/${row.id}`).catch((error) => { if (error.status === 404 && shown?.row === row) { close(); keep(); context.say(R.gone(row.exemplar)); } });
   }, 400);
   context.onChange("commit", later);
   context.onChange("index", later);
