@@ -67,11 +67,12 @@ class Grouping:
         self._remembered: dict[Path, str] = {}
         self._found: _Sites | None = None
         self._pass = _Sites()
+        self._n_own = 0
         self.n_without = 0
 
     def begin(self) -> None:
         """Begin a pass over the rows."""
-        self.n_without, self._pass = 0, _Sites()
+        self.n_without, self._n_own, self._pass = 0, 0, _Sites()
 
     def group(self, row: CorpusRow, root: Path, rows: _ReadRows) -> CorpusRow:
         """Return a row with its group.
@@ -82,6 +83,7 @@ class Grouping:
             rows: Reads all rows of the corpus from its start.
         """
         if row.exemplar.group:
+            self._n_own += 1
             return row
         if self._pattern is not None:
             found = self._pattern.search(str(row.exemplar.audio))
@@ -102,7 +104,22 @@ class Grouping:
         return _with_group(row, site)
 
     def notes(self) -> list[str]:
-        """Return what was made of the pattern, or of the recordings' sites, in a sentence."""
+        """Return what was made of the pattern, or of the recordings' sites, in sentences."""
+        return [*self._own_notes(), *self._notes_of_found()]
+
+    def _own_notes(self) -> list[str]:
+        """Say so where the corpus has groups, and others were asked for."""
+        if not self._n_own or (self._pattern is None and self._by != "site"):
+            return []
+        if self._pattern is None:
+            asked = "--group-by site" if self._advise_options else "group_by='site'"
+        else:
+            asked = "--group-pattern" if self._advise_options else "group_pattern"
+        rows = counted(self._n_own, "row")
+        keep = "keeps" if self._n_own == 1 else "keep"
+        return [f"{rows} with a group in the corpus {keep} it; {asked} is for rows without one"]
+
+    def _notes_of_found(self) -> list[str]:
         seen = self._pass
         if self._pattern is not None:
             return self._pattern_notes(seen)

@@ -143,6 +143,15 @@ def test_a_pattern_and_a_column_go_first(tmp_path: Path) -> None:
     found = groups(open_corpus(table))
     # SITE7 alone is left, and one site is none.
     assert all(group == ("night" if "SITE1" in name else "") for name, group in found.items())
+    n_own = sum("SITE1" in name for name in FIELD)
+    for opened, option in (
+        (open_corpus(table, group_pattern=r"_(\d{8})_"), "--group-pattern"),
+        (open_corpus(table, group_by="site"), "--group-by site"),
+    ):
+        assert [group == "night" for group in groups(opened).values()].count(True) == n_own
+        assert opened.reading_notes()[0] == (
+            f"{n_own} rows with a group in the corpus keep it; {option} is for rows without one"
+        )
 
 
 def test_a_pattern_that_makes_one_group_of_all_is_told(tmp_path: Path) -> None:
