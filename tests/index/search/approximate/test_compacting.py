@@ -108,6 +108,7 @@ def test_settings_stay_where_the_index_still_finds_as_much(
     assert made.recall == before.recall
 
 
+@pytest.mark.slow
 def test_one_cut_short_searches_all_until_the_next(
     index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
