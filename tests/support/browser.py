@@ -50,14 +50,15 @@ def visited(
         page.context.on(
             "request",
             lambda request: (
-                faults.append(f"asked for {request.url}")
+                faults.append((f"asked for {request.url}", ""))
                 if urlsplit(request.url).netloc not in (host, "")
                 else None
             ),
         )
         page.reload()
         yield page
-    unexpected = [fault for fault in faults if expected not in fault]
+    # Not in the address, whose port is any number.
+    unexpected = [(what, where) for what, where in faults if expected not in what]
     assert not unexpected, unexpected
 
 
@@ -79,16 +80,18 @@ def launched(*args: str) -> Iterator[Any]:
 
 
 @contextmanager
-def _page(address: str, running: Any = None, **options: Any) -> Iterator[tuple[Any, list[str]]]:
-    faults: list[str] = []
+def _page(
+    address: str, running: Any = None, **options: Any
+) -> Iterator[tuple[Any, list[tuple[str, str]]]]:
+    faults: list[tuple[str, str]] = []  # what was logged, and of which address
     with nullcontext(running) if running else launched() as browser:
         context = browser.new_context(**options)
         page = context.new_page()
-        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("pageerror", lambda error: faults.append((str(error), "")))
         page.on(
             "console",
             lambda told: (
-                faults.append(f"{told.text} [{told.location.get('url', '')}]")
+                faults.append((told.text, told.location.get("url", "")))
                 if told.type == "error"
                 else None
             ),

@@ -46,10 +46,10 @@ def with_other_labels(found: ShotSet, random: np.random.Generator) -> ShotSet:
 
 
 def with_changed_labels(found: ShotSet, random: np.random.Generator) -> ShotSet:
-    """Relabel shots as ``with_other_labels`` does, so that other labels or other numbers of them.
+    """Relabel shots as ``with_other_labels`` does, so that what they say, counted, changes.
 
-    A draw may leave what shots say as it was; then it shows nothing, and another one is drawn. It
-    stays as it was where no exemplar says anything else.
+    A draw that leaves it as it was shows nothing, and another one is drawn. The shots stay as they
+    are where no draw changes it, as where all exemplars say the same.
     """
     said = _said(found)
     for _ in range(_MOST_DRAWS):

@@ -80,17 +80,17 @@ def wait_for_item(page: Any, other_than: str = "") -> str:
 
 def wait_for_repaint(page: Any, where: str, *seen: int) -> int:
     """Wait until a canvas shows none of the pictures seen and keeps still, and return its own."""
-    page.wait_for_function(
+    picture = page.wait_for_function(
         f"""([where, seen]) => {{
           const now = ({PAINTED})(where) > 20 ? ({PIXELS})(where) : 0;
           const still = window.picture === now;
           window.picture = now;
-          return still && now && !seen.includes(now);
+          return still && !seen.includes(now) && now;
         }}""",
         arg=[where, list(seen)],
         polling=150,
     )
-    return int(page.evaluate(PIXELS, where))
+    return int(picture.json_value())
 
 
 def wait_for_tally(page: Any, n: int) -> None:
