@@ -101,10 +101,16 @@ def wait_for_tally(page: Any, n: int) -> None:
 
 
 def said(page: Any, text: str) -> None:
-    """Wait until the status bar says something."""
-    page.wait_for_function(
-        """text => document.querySelector(".said").textContent.includes(text)""", arg=text
-    )
+    """Wait until the status bar says something; a failure names what it says instead."""
+    from playwright.sync_api import TimeoutError as NeverSaid
+
+    try:
+        page.wait_for_function(
+            """text => document.querySelector(".said").textContent.includes(text)""", arg=text
+        )
+    except NeverSaid as error:
+        seen = page.locator(".said").inner_text(), page.locator("h1").all_inner_texts()
+        raise AssertionError(f"expected {text!r}, the bar and headings say {seen}") from error
 
 
 def is_whole(page: Any) -> None:
